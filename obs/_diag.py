@@ -1,0 +1,130 @@
+"""What obs counts and says about itself: tallies by reason, and a line on stderr."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from obs._clock import Clock, SystemClock
+from obs._tally import Tally
+from obs.errors import InvalidValue
+
+_SAY_EVERY_NS = 60 * 1_000_000_000
+_MAX_SAID = 1_000
+
+
+class Diag:
+    """The self counters of one instance; takes no lock, never raises by itself.
+
+    Threads: any, at any moment; a fork keeps the counts of the parent.
+
+    Args:
+        service: The service's name, part of each line.
+        strict: Whether a bad recording call raises ``InvalidValue`` (for tests).
+        clock: Where time comes from.
+    """
+
+    def __init__(
+        self, service: str = "", *, strict: bool = False, clock: Clock | None = None
+    ) -> None:
+        self.service = service
+        self.strict = strict
+        self._clock: Clock = clock or SystemClock()
+        self._dropped: dict[tuple[str, str, str], Tally] = {}
+        self._truncated: dict[str, Tally] = {}
+        self._said_at: dict[str, int] = {}
+        self._said_once: dict[str, bool] = {}
+        for reason in ("invalid", "cardinality"):
+            self.dropped("metrics", reason, 0)
+        self.truncated("metrics", 0)
+
+    def dropped(self, signal: str, reason: str, n: int = 1, exporter: str = "") -> None:
+        """Count ``n`` that were left out."""
+        key = (signal, exporter, reason)
+        self._dropped.setdefault(key, Tally()).add(n)
+
+    def truncated(self, signal: str, n: int = 1) -> None:
+        """Count ``n`` values that were cut."""
+        self._truncated.setdefault(signal, Tally()).add(n)
+
+    def invalid(self, what: str, text: str) -> None:
+        """Count a bad recording call, and say it once for each ``what``.
+
+        Raises:
+            InvalidValue: The instance is strict.
+        """
+        if self.strict:
+            raise InvalidValue(text)
+        self.dropped("metrics", "invalid")
+        self.say("invalid", text, once=f"invalid {what}")
+
+    def say(
+        self, reason: str, text: str | Callable[[], str], *, once: str = ""
+    ) -> None:
+        """Write a line to stderr, unless one with this reason went within the minute.
+
+        Args:
+            reason: What the minute is counted by.
+            text: The line, or what makes it.
+            once: Where given, a line is written at most once for it.
+        """
+        if once and once in self._said_once:
+            return
+        now = self._clock.monotonic_ns()
+        last = self._said_at.get(reason)
+        if last is not None and now - last < _SAY_EVERY_NS:
+            return
+        self._said_at[reason] = now
+        if once and len(self._said_once) < _MAX_SAID:
+            self._said_once[once] = True
+        _write(self._line(reason, text if isinstance(text, str) else text()))
+
+    def dropped_counts(self) -> dict[tuple[str, ...], int | float]:
+        """Give what was left out, by signal, exporter and reason."""
+        return {key: tally.read() for key, tally in list(self._dropped.items())}
+
+    def truncated_counts(self) -> dict[tuple[str, ...], int | float]:
+        """Give how many values were cut, by signal."""
+        return {(key,): tally.read() for key, tally in list(self._truncated.items())}
+
+    def after_fork_in_child(self) -> None:
+        """Count from zero: what the parent counted is in the parent."""
+        for tally in (*self._dropped.values(), *self._truncated.values()):
+            tally.clear()
+
+    def _line(self, reason: str, text: str) -> str:
+        if _stderr_is_a_terminal():
+            return f"obs: {self.service}: {text}"
+        # json costs 6 ms to import, and this is rare.
+        import json  # noqa: PLC0415
+
+        seconds, ns = divmod(self._clock.time_ns(), 1_000_000_000)
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        return json.dumps(
+            {
+                "time": f"{stamp}.{ns // 1_000_000:03d}Z",
+                "level": "warning",
+                "event": text,
+                "logger": "obs",
+                "service": self.service,
+                "reason": reason,
+            }
+        )
+
+
+def _stderr_is_a_terminal() -> bool:
+    try:
+        return os.isatty(2)
+    except OSError:
+        return False
+
+
+def _write(line: str) -> None:
+    # os.write and not sys.stderr: a stream's lock may be held by the thread that this
+    # very call interrupts, or by one that a fork left behind.
+    if sys.stderr is None:
+        return
+    try:
+        os.write(2, f"{line}\n".encode("utf-8", "replace"))
+    except OSError:
+        pass

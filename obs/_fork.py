@@ -1,0 +1,29 @@
+"""The one at-fork hook of the package: it reaches living objects weakly."""
+
+import os
+from typing import Protocol
+from weakref import WeakSet
+
+
+class Forkable(Protocol):
+    """Something that must change in a forked child."""
+
+    def after_fork_in_child(self) -> None:
+        """Put the state of a fresh process in place; called on the child's thread."""
+
+
+_living: WeakSet[Forkable] = WeakSet()
+
+
+def on_fork(thing: Forkable) -> None:
+    """Have ``thing.after_fork_in_child()`` called in forked children while it lives."""
+    _living.add(thing)
+
+
+def _in_child() -> None:
+    for thing in list(_living):
+        thing.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

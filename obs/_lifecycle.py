@@ -1,0 +1,145 @@
+"""Starting and closing the exporters of an instance."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from obs._diag import Diag
+from obs._source import InstanceSource
+from obs.errors import DefinitionError, StartFailed, shown
+from obs.model import FlushResult
+from obs.protocols import PullExporter
+
+
+class Hook(Protocol):
+    """Something that runs while the instance does."""
+
+    def start(self) -> None:
+        """Begin; idempotent."""
+        ...
+
+    def stop(self) -> None:
+        """End; idempotent."""
+        ...
+
+
+class Lifecycle:
+    """The exporters of one instance, and whether they run.
+
+    Takes no lock: whoever puts this process's id into ``_started`` first starts.
+
+    Args:
+        exporters: What the instance was made with.
+        make_source: Gives the source for an exporter of a name.
+        hook: What runs besides the exporters.
+        diag: Where failures are said.
+        shutdown_timeout: Seconds that a close may take.
+    """
+
+    def __init__(
+        self,
+        exporters: Iterable[PullExporter],
+        make_source: Callable[[str], InstanceSource],
+        hook: Hook | None,
+        diag: Diag,
+        shutdown_timeout: float,
+    ) -> None:
+        if not isinstance(shutdown_timeout, int | float) or shutdown_timeout < 0:
+            text = (
+                f"Obs: shutdown_timeout got {shown(shutdown_timeout)}, needs seconds of "
+                "at least 0."
+            )
+            raise DefinitionError(text)
+        self._make_source = make_source
+        self._hook = hook
+        self._diag = diag
+        self._timeout = shutdown_timeout
+        self._started: dict[int, bool] = {}
+        self._sources: dict[int, InstanceSource] = {}
+        self.ever_started = False
+        self.exporters = [_check_exporter(exporter) for exporter in exporters]
+
+    def start(self) -> None:
+        """Start what is not running in this process.
+
+        Raises:
+            StartFailed: An exporter could not start; those before it are closed again.
+        """
+        if self._started.setdefault(os.getpid(), self._started is None):
+            return
+        self._started[os.getpid()] = True
+        self.ever_started = True
+        try:
+            for exporter in self.exporters:
+                self._start_one(exporter)
+        except BaseException:
+            self.close(self._timeout)
+            raise
+        if self._hook is not None:
+            self._hook.start()
+
+    def attach(self, exporter: PullExporter) -> None:
+        """Add an exporter, and start it if the instance runs."""
+        _check_exporter(exporter)
+        if self._started.get(os.getpid()):
+            self._start_one(exporter)
+        self.exporters.append(exporter)
+
+    def detach(self, exporter: PullExporter) -> None:
+        """Close an exporter and forget it."""
+        if exporter in self.exporters:
+            self.exporters.remove(exporter)
+            self._close_one(exporter, time.monotonic() + self._timeout)
+
+    def close(self, timeout: float | None = None) -> FlushResult:
+        """Close all exporters by one deadline; idempotent."""
+        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        if self._hook is not None:
+            self._hook.stop()
+        for exporter in reversed(self.exporters):
+            self._close_one(exporter, deadline)
+        self._started.pop(os.getpid(), None)
+        return FlushResult.over({})
+
+    def _start_one(self, exporter: PullExporter) -> None:
+        source = self._make_source(_name_of(exporter))
+        self._sources[id(exporter)] = source
+        try:
+            exporter.start(source)
+        except (DefinitionError, StartFailed):
+            source.end()
+            raise
+        except Exception as error:
+            source.end()
+            text = f"exporter {_name_of(exporter)!r}: {type(error).__name__}: {error}."
+            raise StartFailed(text) from error
+
+    def _close_one(self, exporter: PullExporter, deadline: float) -> None:
+        source = self._sources.pop(id(exporter), None)
+        if source is None:
+            return
+        source.end()
+        try:
+            exporter.close(deadline)
+        except Exception as error:  # noqa: BLE001 - the other exporters shall close too
+            self._diag.say(
+                "close",
+                f"exporter {_name_of(exporter)!r}: close() raised {shown(error)}.",
+            )
+
+
+def _name_of(exporter: object) -> str:
+    return str(getattr(exporter, "name", type(exporter).__name__))
+
+
+def _check_exporter(exporter: PullExporter) -> PullExporter:
+    if callable(getattr(exporter, "start", None)) and callable(
+        getattr(exporter, "close", None)
+    ):
+        return exporter
+    text = (
+        f"Obs: exporters got {shown(exporter)}, needs an exporter with start(source) "
+        "and close(deadline), such as PrometheusExporter()."
+    )
+    raise DefinitionError(text)

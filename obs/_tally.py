@@ -1,0 +1,38 @@
+"""An exact sum that needs neither a lock nor the GIL."""
+
+from threading import get_ident
+
+
+class Tally:
+    """A sum kept as one number for each thread that ever added to it.
+
+    A thread only writes its own number, so no addition is lost on any build of Python,
+    with any number of threads, signal handlers or collector callbacks. On a build with
+    the GIL a plain ``+=`` is exact as well and costs less (see ``obs.metrics._slots``).
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        self._parts: dict[int, int | float] = {}
+
+    def add(self, amount: int | float) -> None:
+        """Add an exact ``int`` or ``float``. Threads: any; takes no lock."""
+        parts, me = self._parts, get_ident()
+        # No call stands between the load and the store of `+=`: a signal handler or
+        # collector callback that adds on this very thread cannot come in between.
+        # setdefault keeps what such a handler put there first.
+        if me not in parts:
+            parts.setdefault(me, 0)
+        parts[me] += amount
+
+    def read(self) -> int | float:
+        """Give the sum of what was added so far."""
+        # list() of a dict view is one C call: no other thread resizes it meanwhile.
+        return sum(list(self._parts.values()))
+
+    def clear(self) -> None:
+        """Start from zero again; only for a child just forked, which has one thread."""
+        # In place, for an addition that the fork interrupted goes on in this dict.
+        for thread in self._parts:
+            self._parts[thread] = 0

@@ -1,0 +1,82 @@
+"""Every exception that obs raises on purpose.
+
+    ObsError(Exception)
+    ├── DefinitionError(ObsError, ValueError)   a name, label, bucket or argument
+    │   └── MetricConflict                      one name, two definitions
+    ├── InvalidValue(ObsError, ValueError)      a call, only under ``strict=True``
+    ├── StartFailed(ObsError, RuntimeError)     a port taken, an address refused
+    └── ExportFailed(ObsError)                  what an exporter's ``send`` raises
+
+Definitions raise at once. Recording calls never raise, unless the instance is strict.
+"""
+
+SHOWN_CHARS = 80
+"""How much of a foreign value an error text repeats."""
+
+
+def shown(value: object) -> str:
+    """Give a value's ``repr`` for an error text, cut to 80 characters, never raising."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a foreign __repr__ may raise anything
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1] + "…"
+
+
+class ObsError(Exception):
+    """Base of everything that obs raises on purpose."""
+
+
+class DefinitionError(ObsError, ValueError):
+    """A definition broke a rule: the text says what came, which rule, and what to do."""
+
+
+class MetricConflict(DefinitionError):
+    """One metric name was defined twice, differently.
+
+    Attributes:
+        name: The metric's name.
+        existing: Where it was defined first, as ``file:line``.
+        wanted: Where it was defined again, as ``file:line``.
+    """
+
+    def __init__(self, name: str, existing: str, wanted: str, difference: str) -> None:
+        super().__init__(
+            f"metric {name!r}: defined at {existing}, and differently at {wanted}: "
+            f"{difference}. Give one of them another name."
+        )
+        self.name = name
+        self.existing = existing
+        self.wanted = wanted
+
+
+class InvalidValue(ObsError, ValueError):
+    """A recording call got what it cannot record (raised under ``strict=True`` only)."""
+
+
+class StartFailed(ObsError, RuntimeError):
+    """``start`` could not bind, connect or load what an exporter needs."""
+
+
+class ExportFailed(ObsError):
+    """The one exception that a push exporter's ``send`` may raise.
+
+    Attributes:
+        retryable: Whether the same payload may be sent again.
+        retry_after: Seconds that the backend asked to wait, or None.
+        sent: True when the payload may have arrived; what is then not retried counts
+            as unknown, not as lost.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        sent: bool = False,
+    ) -> None:
+        super().__init__(text)
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.sent = sent

@@ -1,0 +1,231 @@
+"""The live series of a metric that have the same label names."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic
+
+from obs._null import NULL_INSTRUMENT
+from obs.errors import shown
+from obs.metrics._callback import Callback
+from obs.metrics._labels import label_text
+from obs.metrics._series import S
+from obs.model import Block
+
+if TYPE_CHECKING:
+    from obs.metrics._metric import Metric
+
+Row = tuple[str, ...]
+
+OVERFLOW_LABEL = "otel.metric.overflow"
+"""OpenTelemetry metrics SDK, "Overflow attribute"."""
+
+
+class SeriesBlock(Generic[S]):
+    """Label values to series, with a bound on how many.
+
+    Everything here may run on any thread and be re-entered at any line: a series is made
+    by ``dict.setdefault``, and whoever comes second takes the first one's.
+
+    Attributes:
+        metric: The definition.
+        label_names: L label names.
+        fixed: The values of the first label names where they are one and the same in the
+            whole block (the name of a decorated operation).
+        children: Tuples of L exact ``str`` to series.
+    """
+
+    __slots__ = (
+        "_make",
+        "_removed",
+        "children",
+        "fixed",
+        "label_names",
+        "metric",
+        "starts",
+    )
+
+    def __init__(
+        self,
+        metric: "Metric",
+        label_names: Row,
+        fixed: Row,
+        make: "Callable[[SeriesBlock[S]], S]",
+    ) -> None:
+        self.metric = metric
+        self.label_names = label_names
+        self.fixed = fixed
+        self.children: dict[Row, S] = {}
+        self.starts: dict[Row, int] = {}
+        self._make = make
+        self._removed = False
+
+    def find(self, values: tuple[Any, ...], named: Mapping[str, Any]) -> S:
+        """Give the series for what a caller gave: the way without shortcuts."""
+        row = self._row(values, named)
+        if row is None:
+            return self.wrong_labels(values, named)  # type: ignore[no-any-return]
+        return self.series(row)
+
+    def series(self, row: Row) -> S:
+        """Give the series of a row of clean label values, made at first use."""
+        series = self.children.get(row)
+        return series if series is not None else self._create(row)
+
+    def remove(self, values: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        """Forget a series; one that is made anew has a new start."""
+        row = self._row(values, named)
+        if row is None:
+            self.wrong_labels(values, named)
+            return
+        self._removed = True
+        if self.children.pop(row, None) is not None:
+            self.metric.registry.series -= 1
+            self.starts.pop(row, None)
+
+    def clear(self) -> None:
+        """Forget all series."""
+        for row in list(self.children):
+            self.remove(row, {})
+
+    def restart(self, series: Any) -> None:
+        """Start the one series of a metric without labels from zero."""
+        self.starts[()] = self.metric.registry.clock.time_ns()
+        series.zero()
+
+    def set_only(self, values: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        """Put one series, always 1, in the place of all others (the state of an info)."""
+        row = self._row(values, named)
+        if row is None:
+            self.wrong_labels(values, named, call="set")
+            return
+        self.series(row).set(1)  # type: ignore[attr-defined]  # an info's is a gauge's
+        for other in list(self.children):
+            if other != row:
+                self.remove(other, {})
+
+    def read(self, start_ns: int) -> Block:
+        """Give the columns of this moment."""
+        children = self.children.copy()
+        rows, cells = list(children), list(children.values())
+        starts = dict(self.starts)
+        if not cells:
+            return Block(self.label_names, rows, [], start_ns=start_ns)
+        columns = type(cells[0]).read(cells)  # type: ignore[attr-defined]
+        if self.metric.kind == "histogram":
+            counts = [pair[0] for pair in columns]
+            sums = [pair[1] for pair in columns]
+            return Block(self.label_names, rows, sums, counts, start_ns, starts)
+        if self.metric.has_callbacks:
+            asked = [
+                (row, value.read() if value.__class__ is Callback else value)
+                for row, value in zip(rows, columns, strict=True)
+            ]
+            rows = [row for row, value in asked if value is not None]
+            columns = [value for _, value in asked if value is not None]
+        return Block(self.label_names, rows, columns, (), start_ns, starts)
+
+    def rebase(self) -> None:
+        """Start from zero in a forked child."""
+        self.starts.clear()
+        for series in list(self.children.values()):
+            series.zero()
+
+    def wrong_labels(
+        self,
+        values: tuple[Any, ...],
+        named: Mapping[str, Any],
+        *,
+        bound: bool = False,
+        call: str = "labels",
+    ) -> Any:
+        """Report a wrong call and give a series that does nothing."""
+        metric = self.metric
+        needs = f"needs ({', '.join(self.label_names)})"
+        if bound:
+            rule = "which a series that has its labels does not take. Call it on the metric"
+        elif call != "labels":
+            rule = f"without labels, {needs}. Call .labels(...) first"
+        elif named:
+            missing = [name for name in self.label_names if name not in named]
+            unknown = [name for name in named if name not in self.label_names]
+            rule = f"{needs} as str, int, bool, Enum or None"
+            rule += f"; missing: {', '.join(missing) or 'none'}"
+            rule += f"; unknown: {', '.join(unknown) or 'none'}"
+        else:
+            rule = f"{needs} as str, int, bool, Enum or None, in this order"
+        got = shown(dict(named)) if named else shown(values)
+        what = "was called" if call != "labels" else f"got {got},"
+        metric.registry.diag.invalid(
+            metric.name,
+            f"{metric.kind} {metric.name!r}: {call}() {what} {rule}. It was left out.",
+        )
+        return NULL_INSTRUMENT
+
+    def _row(self, values: tuple[Any, ...], named: Mapping[str, Any]) -> Row | None:
+        if named:
+            if values or named.keys() != set(self.label_names):
+                return None
+            values = tuple([named[name] for name in self.label_names])
+        if len(values) != len(self.label_names):
+            return None
+        try:
+            texts = [label_text(value) for value in values]
+        except Exception:  # noqa: BLE001 - an Enum's value may be a hostile property
+            return None
+        for value, text in zip(values, texts, strict=True):
+            if text is None:
+                return None
+            if value.__class__ is str and len(text) < len(value):
+                self.metric.registry.diag.truncated("metrics")
+        return tuple(texts)  # type: ignore[arg-type]  # None has returned above
+
+    def _create(self, row: Row) -> S:
+        registry = self.metric.registry
+        limits = registry.limits
+        block_is_full = len(self.children) >= limits.series_per_block
+        if block_is_full or registry.series >= limits.series:
+            return self._overflow(row, block_is_full)
+        series = self._make(self)
+        if self._removed:
+            self.starts.setdefault(row, registry.clock.time_ns())
+        kept = self.children.setdefault(row, series)
+        if kept is series:
+            registry.series += 1
+        return kept
+
+    def _overflow(self, row: Row, block_is_full: bool) -> S:
+        metric = self.metric
+        diag = metric.registry.diag
+        diag.dropped("metrics", "cardinality")
+        diag.say(
+            "cardinality",
+            lambda: self._overflow_text(row, block_is_full),
+            once=f"cardinality {metric.name} {self.fixed}",
+        )
+        # Not counted against a limit: there is one for each block at most.
+        names = (*self.label_names[: len(self.fixed)], OVERFLOW_LABEL)
+        block = metric.block(names, self.fixed)
+        overflow_row = (*self.fixed, "true")
+        series: S | None = block.children.get(overflow_row)
+        if series is None:
+            series = block.children.setdefault(overflow_row, self._make(block))
+        return series
+
+    def _overflow_text(self, row: Row, block_is_full: bool) -> str:
+        rows = [*list(self.children), row]
+        widest = max(
+            range(len(self.label_names)), key=lambda i: len({r[i] for r in rows})
+        )
+        samples = ", ".join(shown(r[widest]) for r in rows[-3:])
+        limits = self.metric.registry.limits
+        bound = (
+            f"{limits.series_per_block} series of one metric"
+            if block_is_full
+            else f"{limits.series} series in all"
+        )
+        of = f" of {self.fixed[0]!r}" if self.fixed else ""
+        return (
+            f"{self.metric.kind} {self.metric.name!r}{of}: more than {bound}. Label "
+            f"{self.label_names[widest]!r} has most values, such as {samples}. What "
+            f'follows is added to the series {OVERFLOW_LABEL}="true"; sums stay exact. '
+            "Take a label with fewer values, or raise the limit."
+        )

@@ -1,0 +1,108 @@
+"""A definition: what a metric is, and the blocks of its series."""
+
+from typing import TYPE_CHECKING, Any
+
+from obs.metrics._block import Row, SeriesBlock
+from obs.model import Kind, MetricFamily
+
+if TYPE_CHECKING:
+    from obs.metrics._registry import Registry
+
+
+class Metric:
+    """One name in a registry.
+
+    Attributes:
+        registry: Where it is defined.
+        name: The internal name.
+        kind: What it is.
+        unit: A UCUM unit, or empty.
+        help: What it measures.
+        label_names: The labels of its instrument; built-ins have others in each block.
+        bounds: A histogram's upper bounds.
+        combine: How the values of several processes add up (gauges).
+        where: Where it was defined first, as ``file:line``.
+        has_callbacks: Whether any series may have its value from a function.
+    """
+
+    __slots__ = (
+        "_blocks",
+        "bounds",
+        "combine",
+        "has_callbacks",
+        "help",
+        "instrument",
+        "kind",
+        "label_names",
+        "name",
+        "registry",
+        "unit",
+        "where",
+    )
+
+    def __init__(
+        self,
+        registry: "Registry",
+        name: str,
+        kind: Kind,
+        unit: str,
+        help: str,  # noqa: A002
+        label_names: Row = (),
+        bounds: tuple[float, ...] = (),
+        combine: str = "sum",
+        where: str = "",
+    ) -> None:
+        self.registry = registry
+        self.name = name
+        self.kind: Kind = kind
+        self.unit = unit
+        self.help = help
+        self.label_names = label_names
+        self.bounds = bounds
+        self.combine = combine
+        self.where = where
+        self.has_callbacks = kind == "gauge"
+        self.instrument: Any = None
+        self._blocks: dict[tuple[Row, Row], SeriesBlock[Any]] = {}
+
+    def block(self, label_names: Row, fixed: Row = ()) -> SeriesBlock[Any]:
+        """Give the block with these label names and fixed values, made at first use."""
+        key = (label_names, fixed)
+        block = self._blocks.get(key)
+        if block is None:
+            make = self.registry.cells.of(self.kind)
+            block = self._blocks.setdefault(
+                key, SeriesBlock(self, label_names, fixed, make)
+            )
+        return block
+
+    def difference(self, other: "Metric") -> str:
+        """Say in what two definitions differ; empty if they do not."""
+        for what in ("kind", "unit", "label_names", "bounds", "combine"):
+            mine, theirs = getattr(self, what), getattr(other, what)
+            if mine != theirs:
+                return f"{what.replace('_', ' ')} {mine!r} there, {theirs!r} here"
+        return ""
+
+    def family(self) -> MetricFamily:
+        """Give the definition alone."""
+        return MetricFamily(self.name, self.kind, self.unit, self.help, (), self.bounds)
+
+    def read(self, start_ns: int) -> MetricFamily:
+        """Give the family of this moment."""
+        family = self.family()
+        family.blocks = [block.read(start_ns) for block in self._live()]
+        return family
+
+    def rebase(self) -> None:
+        """Start from zero in a forked child; what an info says stays."""
+        if self.kind != "info":
+            for block in self._live():
+                block.rebase()
+
+    def series_count(self) -> int:
+        """Give how many series there are."""
+        return sum(len(block.children) for block in self._live())
+
+    def _live(self) -> list[SeriesBlock[Any]]:
+        return list(self._blocks.values())

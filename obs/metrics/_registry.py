@@ -1,0 +1,331 @@
+"""The registry: every metric of an instance, defined once, read at any time."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from math import isfinite
+from typing import Any
+
+from obs._clock import SystemClock
+from obs._diag import Diag
+from obs._fork import on_fork
+from obs.catalog import DEFAULT_SECONDS, Builtin
+from obs.errors import DefinitionError, MetricConflict, shown
+from obs.limits import Limits
+from obs.metrics._block import SeriesBlock
+from obs.metrics._cells import Cells, default_cells
+from obs.metrics._instruments import make_instrument
+from obs.metrics._metric import Metric
+from obs.model import Kind, MetricFamily, Snapshot
+from obs.naming import check_label_names, check_metric_name, check_unit
+from obs.protocols import Clock, Collector, Counter, Gauge, Histogram, Info, UpDown
+
+COMBINE = ("sum", "max", "min", "mean", "latest", "each")
+_MAX_BOUNDS = 500
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class Registry:
+    """All metrics of one instance; usable alone.
+
+    Definitions are get-or-create. Recording and reading take no lock and may happen at
+    any moment, on any thread.
+
+    Args:
+        limits: Bounds on the number of series.
+        clock: Where time comes from.
+        strict: Whether a bad recording call raises ``InvalidValue`` (for tests).
+        diag: Where bad calls are counted; made when not given.
+        cells: What holds the numbers; chosen for this Python when not given.
+
+    Attributes:
+        series: How many series there are, the overflow series apart.
+        forked_ns: When this process was forked, by the monotonic clock; else 0.
+        start_ns: Since when the process counts, in ns since the epoch.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        clock: Clock | None = None,
+        strict: bool = False,
+        diag: Diag | None = None,
+        cells: Cells | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.clock: Clock = clock or SystemClock()
+        self.diag = diag or Diag(strict=strict, clock=self.clock)
+        self.cells = cells or default_cells()
+        self.series = 0
+        self.forked_ns = 0
+        self.start_ns = self.clock.time_ns()
+        self._metrics: dict[str, Metric] = {}
+        self._collectors: dict[int, Collector] = {}
+        self._checks: list[Callable[[MetricFamily], None]] = []
+        on_fork(self)
+
+    def counter(
+        self,
+        name: str,
+        help: str = "",  # noqa: A002
+        *,
+        unit: str = "",
+        labels: Iterable[str] = (),
+    ) -> Counter:
+        """Define a counter, or give the one that has been defined.
+
+        Args:
+            name: Letters, digits, ``_`` and ``.``, such as ``orders.placed``.
+            help: What it counts, for people.
+            unit: A UCUM unit, such as ``By`` or ``{order}``.
+            labels: Label names.
+
+        Raises:
+            DefinitionError: A name, label or unit breaks a rule.
+            MetricConflict: The name stands for something else already.
+        """
+        return self._define("counter", name, help, unit, labels)  # type: ignore[no-any-return]
+
+    def updown(
+        self,
+        name: str,
+        help: str = "",  # noqa: A002
+        *,
+        unit: str = "",
+        labels: Iterable[str] = (),
+    ) -> UpDown:
+        """Define an up-down counter, or give the one that has been defined.
+
+        Args and errors are those of ``counter``.
+        """
+        return self._define("updown", name, help, unit, labels)  # type: ignore[no-any-return]
+
+    def gauge(
+        self,
+        name: str,
+        help: str = "",  # noqa: A002
+        *,
+        unit: str = "",
+        labels: Iterable[str] = (),
+        combine: str = "sum",
+    ) -> Gauge:
+        """Define a gauge, or give the one that has been defined.
+
+        Args and errors are those of ``counter``, and:
+            combine: How the values of several processes make one: ``sum``, ``max``,
+                ``min``, ``mean``, ``latest`` (the one set last) or ``each``.
+        """
+        if combine not in COMBINE:
+            text = (
+                f"metric {shown(name)}: combine got {shown(combine)}, needs one of "
+                f"{', '.join(COMBINE)}."
+            )
+            raise DefinitionError(text)
+        return self._define("gauge", name, help, unit, labels, (), combine)  # type: ignore[no-any-return]
+
+    def histogram(
+        self,
+        name: str,
+        help: str = "",  # noqa: A002
+        *,
+        unit: str = "",
+        labels: Iterable[str] = (),
+        buckets: Iterable[float] = DEFAULT_SECONDS,
+    ) -> Histogram:
+        """Define a histogram, or give the one that has been defined.
+
+        Args and errors are those of ``counter``, and:
+            buckets: Upper bounds, inclusive, strictly rising, in the metric's unit; a
+                bucket for what is above them all is added.
+        """
+        bounds = _check_bounds(name, buckets)
+        return self._define("histogram", name, help, unit, labels, bounds)  # type: ignore[no-any-return]
+
+    def info(
+        self,
+        name: str,
+        help: str = "",  # noqa: A002
+        *,
+        labels: Iterable[str] = (),
+    ) -> Info:
+        """Define an info, or give the one that has been defined.
+
+        Args and errors are those of ``counter``.
+        """
+        return self._define("info", name, help, "", labels)  # type: ignore[no-any-return]
+
+    def block(
+        self,
+        builtin: Builtin,
+        *,
+        labels: tuple[str, ...] = (),
+        fixed: tuple[str, ...] = (),
+    ) -> SeriesBlock[Any]:
+        """Give a block of a built-in metric, which may have labels of its own.
+
+        Args:
+            builtin: From ``obs.catalog``.
+            labels: Label names behind those of the catalogue.
+            fixed: The values of the first label names, the same in the whole block.
+
+        Raises:
+            DefinitionError: A label breaks a rule or is one of the catalogue's.
+        """
+        names = (*builtin.labels, *labels)
+        check_label_names(builtin.name, names, builtin.kind)
+        metric = self._metric(
+            Metric(
+                self,
+                builtin.name,
+                builtin.kind,
+                builtin.unit,
+                builtin.help,
+                bounds=builtin.bounds if builtin.kind == "histogram" else (),
+                where="obs.catalog",
+            )
+        )
+        return metric.block(names, fixed)
+
+    def register(self, collector: Collector) -> None:
+        """Have a collector asked for families whenever the registry is read.
+
+        What it yields under a name that the registry has already is left out and counted,
+        as is everything behind an exception that it raises.
+
+        Raises:
+            DefinitionError: It has no ``collect`` method.
+        """
+        if not isinstance(collector, Collector):
+            text = f"register() got {shown(collector)}, needs an object with collect()."
+            raise DefinitionError(text)
+        self._collectors[id(collector)] = collector
+
+    def unregister(self, collector: Collector) -> None:
+        """Ask a collector no longer; one that is not registered is ignored."""
+        self._collectors.pop(id(collector), None)
+
+    def check(self, callback: Callable[[MetricFamily], None]) -> None:
+        """Show every definition, now and later, to ``callback``; see ``Source.check``."""
+        for metric in list(self._metrics.values()):
+            callback(metric.family())
+        self._checks.append(callback)
+
+    def uncheck(self, callback: Callable[[MetricFamily], None]) -> None:
+        """Show definitions to ``callback`` no longer."""
+        self._checks = [check for check in self._checks if check != callback]
+
+    def snapshot(self) -> Snapshot:
+        """Read everything; callbacks and collectors run on this thread."""
+        metrics = list(self._metrics.values())
+        families = {metric.name: metric.read(self.start_ns) for metric in metrics}
+        for collector in list(self._collectors.values()):
+            for family in self._collect(collector):
+                if family.name in families:
+                    self._left_out(
+                        f"the collector's {family.name!r} is defined already"
+                    )
+                else:
+                    families[family.name] = family
+        return Snapshot(list(families.values()), self.start_ns, self.clock.time_ns())
+
+    def has_recorded(self) -> bool:
+        """Whether any measurement has been made, infos and collectors apart."""
+        return any(
+            any(block.values)
+            for metric in list(self._metrics.values())
+            if metric.kind != "info"
+            for block in metric.read(0).blocks
+        )
+
+    def after_fork_in_child(self) -> None:
+        """Start from zero: what the parent counted is in the parent."""
+        self.forked_ns = self.clock.monotonic_ns()
+        self.start_ns = self.clock.time_ns()
+        self.diag.after_fork_in_child()
+        for metric in list(self._metrics.values()):
+            metric.rebase()
+
+    def _define(
+        self,
+        kind: Kind,
+        name: str,
+        help: str,  # noqa: A002
+        unit: str,
+        labels: Iterable[str],
+        bounds: tuple[float, ...] = (),
+        combine: str = "sum",
+    ) -> Any:
+        check_metric_name(name)
+        names = check_label_names(name, labels, kind)
+        check_unit(name, unit)
+        where = _caller()
+        metric = self._metric(
+            Metric(self, name, kind, unit, str(help), names, bounds, combine, where)
+        )
+        if metric.instrument is None:
+            metric.instrument = make_instrument(metric.block(metric.label_names))
+        return metric.instrument
+
+    def _metric(self, wanted: Metric) -> Metric:
+        metric = self._metrics.get(wanted.name)
+        if metric is None:
+            for check in list(self._checks):
+                check(wanted.family())
+            # No lock: a signal handler may define the same metric in between.
+            metric = self._metrics.setdefault(wanted.name, wanted)
+        if metric is not wanted and (difference := metric.difference(wanted)):
+            raise MetricConflict(wanted.name, metric.where, wanted.where, difference)
+        return metric
+
+    def _collect(self, collector: Collector) -> Iterable[MetricFamily]:
+        families = []
+        try:
+            for family in collector.collect():
+                if isinstance(family, MetricFamily):
+                    families.append(family)
+                else:
+                    self._left_out(f"a collector yielded {shown(family)}")
+        except Exception as error:  # noqa: BLE001 - foreign code may raise anything
+            name = type(collector).__name__
+            self._left_out(f"the collector {name} raised {type(error).__name__}")
+        return families
+
+    def _left_out(self, what: str) -> None:
+        self.diag.dropped("metrics", "invalid")
+        self.diag.say("invalid", f"snapshot: {what}. It was left out.", once=what)
+
+
+def _check_bounds(name: object, buckets: Iterable[float]) -> tuple[float, ...]:
+    given = list(buckets)
+    if not 1 <= len(given) <= _MAX_BOUNDS:
+        text = (
+            f"histogram {shown(name)}: buckets has {len(given)} bounds, "
+            f"needs 1 to {_MAX_BOUNDS}."
+        )
+        raise DefinitionError(text)
+    bounds: list[float] = []
+    for index, bound in enumerate(given):
+        is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
+        if not is_number or not isfinite(bound):
+            text = (
+                f"histogram {shown(name)}: buckets[{index}] is {shown(bound)}, needs a "
+                "finite number. The bucket above all bounds is added by itself."
+            )
+            raise DefinitionError(text)
+        if bounds and bound <= bounds[-1]:
+            text = (
+                f"histogram {shown(name)}: buckets[{index}]={bound!r} is not above "
+                f"buckets[{index - 1}]={bounds[-1]!r}. Give strictly rising bounds."
+            )
+            raise DefinitionError(text)
+        bounds.append(float(bound))
+    return tuple(bounds)
+
+
+def _caller() -> str:
+    """Give where the nearest caller outside this package stands, as ``file:line``."""
+    frame = sys._getframe(1)  # noqa: SLF001 - inspect costs 10 ms to import
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -1,0 +1,97 @@
+"""What all series have in common, whatever cell holds their numbers."""
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from obs.errors import shown
+from obs.metrics._numbers import exact_number
+
+if TYPE_CHECKING:
+    from obs.metrics._block import SeriesBlock
+
+S = TypeVar("S", bound="Series")
+
+
+class Series:
+    """One series: the object that a bound instrument is, and the cell of its numbers.
+
+    A subclass holds the numbers and records with one flat method for each operation; its
+    ``read`` gives the columns of many series at once. The factory of a registry chooses
+    the subclasses (see ``obs.metrics._cells``).
+    """
+
+    __slots__ = ("_block",)
+
+    def __init__(self, block: "SeriesBlock[Any]") -> None:
+        self._block = block
+
+    def zero(self) -> None:
+        """Start from zero again."""
+        raise NotImplementedError
+
+    def labels(self, *values: Any, **named: Any) -> Any:
+        """Give this series, if its metric has no labels and none are given."""
+        if not (values or named or self._block.label_names):
+            return self
+        return self._block.wrong_labels(values, named, bound=True)
+
+    def remove(self, *values: Any, **named: Any) -> None:
+        """Start from zero again; the series of a metric without labels stays."""
+        if self.labels(*values, **named) is self:
+            self.clear()
+
+    def clear(self) -> None:
+        """Start from zero again."""
+        self._block.restart(self)
+
+    def _number(self, call: str, value: object, low: float) -> int | float | None:
+        """Give an exact finite number of at least ``low``; None, reported, otherwise."""
+        number = exact_number(value)
+        if number is None:
+            self._wrong(call, value, "needs a finite number")
+        elif number < low:
+            self._wrong(
+                call,
+                value,
+                "but it only grows. Use an up-down counter or a gauge for a value "
+                "that can fall",
+            )
+            return None
+        return number
+
+    def _wrong(self, call: str, value: object, rule: str) -> None:
+        metric = self._block.metric
+        metric.registry.diag.invalid(
+            metric.name,
+            f"{metric.kind} {metric.name!r}: {call}() got {shown(value)}, {rule}. "
+            "It was left out.",
+        )
+
+
+class Labelled(Generic[S]):
+    """A metric with labels, before they are given."""
+
+    __slots__ = ("_block", "_children")
+
+    def __init__(self, block: "SeriesBlock[S]") -> None:
+        self._block = block
+        self._children = block.children
+
+    def labels(self, *values: Any, **named: Any) -> S:
+        """Give the series with these label values; see ``protocols.Counter.labels``."""
+        if not named:
+            try:
+                return self._children[values]
+            except Exception:  # noqa: BLE001, S110 - unknown yet, or a hostile __hash__
+                pass
+        return self._block.find(values, named)
+
+    def remove(self, *values: Any, **named: Any) -> None:
+        """Forget the series with these label values, if there is one."""
+        self._block.remove(values, named)
+
+    def clear(self) -> None:
+        """Forget all series."""
+        self._block.clear()
+
+    def _unlabelled(self, call: str) -> None:
+        self._block.wrong_labels((), {}, call=call)

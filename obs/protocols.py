@@ -1,0 +1,426 @@
+"""What applications, libraries and exporters type against.
+
+The three instruments are small on purpose; Go kit's ``metrics`` interfaces are the model.
+Unless a method says otherwise it may be called from any thread, signal handler or
+collector callback, takes no lock and never raises (a strict instance raises
+``InvalidValue``): what cannot be recorded is dropped, counted and said once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from enum import Enum
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from obs._clock import Clock as Clock
+from obs.model import (
+    Ack,
+    Batch,
+    Delivery,
+    MetricFamily,
+    Payload,
+    Resource,
+    Snapshot,
+    TraceContext,
+)
+
+LabelValue: TypeAlias = str | int | bool | Enum | None
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Around(AbstractContextManager[None], Protocol):
+    """Something around a block or a call: a context manager that is also a decorator.
+
+    As a decorator it takes functions of all four kinds (``def``, ``async def``, generator,
+    async generator) and keeps their signature.
+    """
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
+        """Decorate a function."""
+        ...
+
+
+class Counter(Protocol):
+    """A sum that only grows."""
+
+    def inc(self, amount: float = 1) -> None:
+        """Add to the sum.
+
+        Args:
+            amount: What to add, in the metric's unit; finite and at least 0.
+        """
+        ...
+
+    def labels(self, *values: LabelValue, **named: LabelValue) -> "Counter":
+        """Give the series with these label values, made at first use.
+
+        Args:
+            values: One value for each label name, in order; ``str`` is the fast path,
+                ``int``, ``bool``, ``Enum`` and None go by their text.
+            named: Or all of them by name.
+
+        Returns:
+            The series; for a wrong call, one that does nothing. Keep it where speed
+            matters. What a series that was removed gets afterwards is not seen.
+        """
+        ...
+
+    def remove(self, *values: LabelValue, **named: LabelValue) -> None:
+        """Forget the series with these label values, if there is one."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all series; for a metric without labels, start from zero again."""
+        ...
+
+
+class UpDown(Protocol):
+    """A sum that may fall: sums of several processes add up."""
+
+    def inc(self, amount: float = 1) -> None:
+        """Add to the sum: a finite number, in the metric's unit."""
+        ...
+
+    def dec(self, amount: float = 1) -> None:
+        """Subtract from the sum: a finite number, in the metric's unit."""
+        ...
+
+    def labels(self, *values: LabelValue, **named: LabelValue) -> "UpDown":
+        """Give the series with these label values; see ``Counter.labels``."""
+        ...
+
+    def remove(self, *values: LabelValue, **named: LabelValue) -> None:
+        """Forget the series with these label values, if there is one."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all series; for a metric without labels, start from zero again."""
+        ...
+
+
+class Gauge(Protocol):
+    """A value that is set, moved or asked for."""
+
+    def set(self, value: float) -> None:
+        """Set the value: a finite number, in the metric's unit."""
+        ...
+
+    def inc(self, amount: float = 1) -> None:
+        """Add to the value: a finite number, in the metric's unit."""
+        ...
+
+    def dec(self, amount: float = 1) -> None:
+        """Subtract from the value: a finite number, in the metric's unit."""
+        ...
+
+    def set_function(
+        self, fn: Callable[..., float], owner: object | None = None
+    ) -> None:
+        """Ask a function for the value whenever the metric is read.
+
+        Args:
+            fn: Called on the reading thread; it should return at once. With an owner it
+                is called as ``fn(owner)``, else as ``fn()``. While it raises or gives no
+                finite number the series is left out.
+            owner: Held weakly: when it is gone, so is the series. Without an owner,
+                ``fn`` and all it refers to live as long as the series.
+        """
+        ...
+
+    def track_in_progress(self) -> Around:
+        """Count 1 up while a block or call runs; across a fork only the parent counts."""
+        ...
+
+    def labels(self, *values: LabelValue, **named: LabelValue) -> "Gauge":
+        """Give the series with these label values; see ``Counter.labels``."""
+        ...
+
+    def remove(self, *values: LabelValue, **named: LabelValue) -> None:
+        """Forget the series with these label values, if there is one."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all series; for a metric without labels, start from zero again."""
+        ...
+
+
+class Histogram(Protocol):
+    """How values are distributed over buckets."""
+
+    def observe(self, value: float) -> None:
+        """Count one value into the bucket that holds it.
+
+        Args:
+            value: A finite number, in the metric's unit.
+        """
+        ...
+
+    def time(self) -> Around:
+        """Observe how many seconds a block or call takes, however it ends."""
+        ...
+
+    def labels(self, *values: LabelValue, **named: LabelValue) -> "Histogram":
+        """Give the series with these label values; see ``Counter.labels``."""
+        ...
+
+    def remove(self, *values: LabelValue, **named: LabelValue) -> None:
+        """Forget the series with these label values, if there is one."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all series; for a metric without labels, start from zero again."""
+        ...
+
+
+class Info(Protocol):
+    """Facts about the process as labels of a series that is always 1."""
+
+    def set(self, *values: LabelValue, **named: LabelValue) -> None:
+        """Put these label values in the place of what was set before."""
+        ...
+
+
+class Span(Protocol):
+    """One timed operation of a trace."""
+
+    @property
+    def context(self) -> TraceContext:
+        """Its ids and whether it is sampled."""
+        ...
+
+    def set(self, mapping: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+        """Set attributes."""
+        ...
+
+    def event(self, name: str, /, **attributes: Any) -> None:
+        """Note that something happened now."""
+        ...
+
+    def link(self, context: TraceContext) -> None:
+        """Point to another span."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Record an exception and set the status to error."""
+        ...
+
+    def end(self) -> None:
+        """End it; what comes later is ignored."""
+        ...
+
+
+class Logger(Protocol):
+    """A structured logger; structurally a structlog bound logger."""
+
+    def debug(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Log at level debug."""
+        ...
+
+    def info(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Log at level info."""
+        ...
+
+    def warning(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Log at level warning."""
+        ...
+
+    def error(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Log at level error."""
+        ...
+
+    def critical(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Log at level critical."""
+        ...
+
+    def exception(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Log at level error with the exception being handled."""
+        ...
+
+    def bind(self, **fields: Any) -> "Logger":
+        """Give a logger that adds these fields to each record."""
+        ...
+
+
+class Decorator(Protocol):
+    """What ``tel.operation()`` gives: it takes any function and keeps its signature."""
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
+        """Decorate a function."""
+        ...
+
+
+class Telemetry(Protocol):
+    """What a library takes, with ``obs.NULL`` as the default.
+
+    Definitions (these methods) are get-or-create. They raise ``DefinitionError`` at once
+    when a name, label, unit or bucket breaks a rule, and ``MetricConflict`` when the name
+    already stands for something else.
+    """
+
+    def counter(
+        self,
+        name: str,
+        help: str = "",  # noqa: A002
+        *,
+        unit: str = "",
+        labels: Iterable[str] = (),
+    ) -> Counter:
+        """Define a counter."""
+        ...
+
+    def gauge(
+        self,
+        name: str,
+        help: str = "",  # noqa: A002
+        *,
+        unit: str = "",
+        labels: Iterable[str] = (),
+        combine: str = "sum",
+    ) -> Gauge:
+        """Define a gauge."""
+        ...
+
+    def histogram(
+        self,
+        name: str,
+        help: str = "",  # noqa: A002
+        *,
+        unit: str = "",
+        labels: Iterable[str] = (),
+        buckets: Iterable[float] = ...,
+    ) -> Histogram:
+        """Define a histogram."""
+        ...
+
+    def endpoint(
+        self,
+        name: str | None = None,
+        *,
+        labels: Iterable[str] = (),
+        classify: Callable[[BaseException], str | None] | None = None,
+    ) -> Decorator:
+        """Decorate a request handler."""
+        ...
+
+    def operation(
+        self,
+        name: str | None = None,
+        *,
+        labels: Iterable[str] = (),
+        classify: Callable[[BaseException], str | None] | None = None,
+    ) -> Decorator:
+        """Decorate any function or method."""
+        ...
+
+
+@runtime_checkable
+class Collector(Protocol):
+    """Yields families whenever the registry is read."""
+
+    def collect(self) -> Iterable[MetricFamily]:
+        """Yield families.
+
+        Called on each reading thread, so calls may overlap; it should return at once.
+        If it raises, what it had yielded before counts.
+        """
+        ...
+
+
+class Source(Protocol):
+    """What an exporter sees of an instance."""
+
+    @property
+    def resource(self) -> Resource:
+        """Who sends; another after a fork."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Read the registry."""
+        ...
+
+    def check(self, callback: Callable[[MetricFamily], None]) -> None:
+        """Have every definition shown to ``callback``: those there are, and each new one.
+
+        ``callback`` gets the family without blocks and may raise ``DefinitionError``,
+        which then reaches whoever defines the metric.
+        """
+        ...
+
+    def dropped(self, reason: str, n: int = 1) -> None:
+        """Count what the exporter left out."""
+        ...
+
+    def say(self, reason: str, text: str) -> None:
+        """Write one line to stderr, at most one a minute for each reason."""
+        ...
+
+
+class PullExporter(Protocol):
+    """An exporter that is asked: a page, a file that is read."""
+
+    def start(self, source: Source) -> None:
+        """Bind and serve; raises ``StartFailed``. Called once in a process."""
+        ...
+
+    def close(self, deadline: float) -> None:
+        """Stop serving.
+
+        Args:
+            deadline: When to be done, by ``time.monotonic()``, in seconds.
+        """
+        ...
+
+
+class PushExporter(Protocol):
+    """An exporter that is driven by a lane: it only encodes and sends.
+
+    Attributes:
+        name: Unique among the exporters of an instance.
+        signals: Of ``metrics``, ``logs``, ``traces``.
+        delivery: How it wants to be driven.
+    """
+
+    name: str
+    signals: frozenset[str]
+    delivery: Delivery
+
+    def encode(self, batch: Batch) -> Iterable[Payload]:
+        """Turn a batch into bodies; pure, called on the lane's thread."""
+        ...
+
+    def send(self, payload: Payload, deadline: float) -> Ack:
+        """Send one body before ``deadline`` (``time.monotonic()`` seconds).
+
+        Raises:
+            ExportFailed: And nothing else.
+        """
+        ...
+
+    def close(self, deadline: float) -> None:
+        """Let go of connections; ``send`` is not called again."""
+        ...
+
+
+class Sampler(Protocol):
+    """Decides at a root whether a trace is recorded."""
+
+    def sample(
+        self, trace: int, name: str, attributes: Mapping[str, Any], parent: TraceContext
+    ) -> bool:
+        """Decide; called on the recording thread, so it must neither block nor lock."""
+        ...
+
+
+class Propagator(Protocol):
+    """Carries a trace context in headers of one format."""
+
+    def inject(
+        self, context: TraceContext, set_header: Callable[[str, str], None]
+    ) -> None:
+        """Write the headers of a context."""
+        ...
+
+    def extract(self, get_header: Callable[[str], str | None]) -> TraceContext:
+        """Read a context; what is malformed gives an empty one."""
+        ...
