@@ -133,7 +133,7 @@ def _async_generator(
                 except GeneratorExit:
                     await inner.aclose()
                     raise
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 - handed on
                     step = inner.athrow(error)
                 else:
                     step = inner.asend(sent)

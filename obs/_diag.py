@@ -1,5 +1,6 @@
 """What obs counts and says about itself: tallies by reason, and a line on stderr."""
 
+import contextlib
 import os
 import sys
 import time
@@ -124,7 +125,5 @@ def _write(line: str) -> None:
     # very call interrupts, or by one that a fork left behind.
     if sys.stderr is None:
         return
-    try:
+    with contextlib.suppress(OSError):
         os.write(2, f"{line}\n".encode("utf-8", "replace"))
-    except OSError:
-        pass

@@ -74,7 +74,7 @@ class NullTelemetry:
     def counter(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -85,7 +85,7 @@ class NullTelemetry:
     def gauge(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -97,7 +97,7 @@ class NullTelemetry:
     def histogram(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),

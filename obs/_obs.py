@@ -123,7 +123,7 @@ class Obs:
     def counter(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -134,7 +134,7 @@ class Obs:
     def gauge(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -146,7 +146,7 @@ class Obs:
     def histogram(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -243,7 +243,7 @@ _instances: WeakSet[Obs] = WeakSet()
 
 def _exit_notices() -> None:
     for tel in list(_instances):
-        tel._exit_notice()  # noqa: SLF001
+        tel._exit_notice()
 
 
 atexit.register(_exit_notices)

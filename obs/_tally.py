@@ -16,7 +16,7 @@ class Tally:
     def __init__(self) -> None:
         self._parts: dict[int, int | float] = {}
 
-    def add(self, amount: int | float) -> None:
+    def add(self, amount: float) -> None:
         """Add an exact ``int`` or ``float``. Threads: any; takes no lock."""
         parts, me = self._parts, get_ident()
         # No call stands between the load and the store of `+=`: a signal handler or

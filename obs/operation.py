@@ -1,6 +1,5 @@
 """One decorated call: how long it took, how it ended, how many are running."""
 
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -244,6 +243,8 @@ def _check_labels(name: str, labels: Iterable[str]) -> tuple[str, ...]:
 
 def _getter(name: str, label: str, function: Callable[..., Any]) -> Getter:
     """Give what finds an argument in a call, without binding the signature each time."""
+    import inspect  # noqa: PLC0415 - 10 ms, paid by who decorates with labels
+
     parameters = inspect.signature(function).parameters
     parameter = parameters.get(label)
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from obs._clock import Clock as Clock
+from obs._clock import Clock
 from obs.model import (
     Ack,
     Batch,
@@ -22,6 +22,27 @@ from obs.model import (
     Snapshot,
     TraceContext,
 )
+
+__all__ = [
+    "Around",
+    "Clock",
+    "Collector",
+    "Counter",
+    "Decorator",
+    "Gauge",
+    "Histogram",
+    "Info",
+    "LabelValue",
+    "Logger",
+    "Propagator",
+    "PullExporter",
+    "PushExporter",
+    "Sampler",
+    "Source",
+    "Span",
+    "Telemetry",
+    "UpDown",
+]
 
 LabelValue: TypeAlias = str | int | bool | Enum | None
 P = ParamSpec("P")
@@ -261,7 +282,7 @@ class Telemetry(Protocol):
     def counter(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -272,7 +293,7 @@ class Telemetry(Protocol):
     def gauge(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -284,7 +305,7 @@ class Telemetry(Protocol):
     def histogram(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),

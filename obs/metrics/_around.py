@@ -1,11 +1,12 @@
 """Timing and counting what is in progress, around a block or a call."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, final
 
 from obs._calls import wrap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from obs.protocols import P, R
 
 NS_PER_UNIT = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
@@ -22,7 +23,7 @@ class Timer:
     __slots__ = ("_now", "_ns_per_unit", "_series", "_start")
 
     def __init__(self, series: Any) -> None:
-        metric = series._block.metric  # noqa: SLF001 - one thing in two files
+        metric = series._block.metric
         self._series = series
         self._now = metric.registry.clock.monotonic_ns
         self._ns_per_unit = NS_PER_UNIT.get(metric.unit, NS_PER_UNIT["s"])
@@ -64,7 +65,7 @@ class Tracker:
 
     def __init__(self, series: Any) -> None:
         self._series = series
-        self._registry = series._block.metric.registry  # noqa: SLF001
+        self._registry = series._block.metric.registry
         self._start = 0
 
     def __enter__(self) -> None:

@@ -28,7 +28,7 @@ class Callback:
     def __init__(
         self, series: "Series", fn: Callable[..., float], owner: object | None
     ) -> None:
-        name = series._block.metric.name  # noqa: SLF001 - a part of the series
+        name = series._block.metric.name
         if not callable(fn):
             text = f"gauge {name!r}: set_function() got {shown(fn)}, needs a function."
             raise DefinitionError(text)
@@ -68,7 +68,7 @@ class Callback:
     __sub__ = __add__
 
     def _report(self, what: str) -> None:
-        metric = self._series._block.metric  # noqa: SLF001
+        metric = self._series._block.metric
         diag = metric.registry.diag
         diag.dropped("metrics", "invalid")
         diag.say(

@@ -46,7 +46,7 @@ class Metric:
         name: str,
         kind: Kind,
         unit: str,
-        help: str,  # noqa: A002
+        help: str,
         label_names: Row = (),
         bounds: tuple[float, ...] = (),
         combine: str = "sum",

@@ -68,7 +68,7 @@ class Registry:
     def counter(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -90,7 +90,7 @@ class Registry:
     def updown(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -104,7 +104,7 @@ class Registry:
     def gauge(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -127,7 +127,7 @@ class Registry:
     def histogram(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         unit: str = "",
         labels: Iterable[str] = (),
@@ -145,7 +145,7 @@ class Registry:
     def info(
         self,
         name: str,
-        help: str = "",  # noqa: A002
+        help: str = "",
         *,
         labels: Iterable[str] = (),
     ) -> Info:
@@ -250,7 +250,7 @@ class Registry:
         self,
         kind: Kind,
         name: str,
-        help: str,  # noqa: A002
+        help: str,
         unit: str,
         labels: Iterable[str],
         bounds: tuple[float, ...] = (),
@@ -325,7 +325,7 @@ def _check_bounds(name: object, buckets: Iterable[float]) -> tuple[float, ...]:
 
 def _caller() -> str:
     """Give where the nearest caller outside this package stands, as ``file:line``."""
-    frame = sys._getframe(1)  # noqa: SLF001 - inspect costs 10 ms to import
+    frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

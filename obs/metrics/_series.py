@@ -81,7 +81,7 @@ class Labelled(Generic[S]):
         if not named:
             try:
                 return self._children[values]
-            except Exception:  # noqa: BLE001, S110 - unknown yet, or a hostile __hash__
+            except Exception:  # noqa: BLE001 - unknown yet, or a hostile __hash__
                 pass
         return self._block.find(values, named)
 

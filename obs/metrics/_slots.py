@@ -52,7 +52,7 @@ class SlotCounter(Series):
     @staticmethod
     def read(cells: "Sequence[SlotCounter]") -> list[int | float]:
         """Give the values of many cells."""
-        return [cell._v for cell in cells]  # noqa: SLF001
+        return [cell._v for cell in cells]
 
 
 class SlotUpDown(Series):
@@ -86,7 +86,7 @@ class SlotUpDown(Series):
     @staticmethod
     def read(cells: "Sequence[SlotUpDown]") -> list[Any]:
         """Give the values of many cells: numbers, or callbacks that are yet to be asked."""
-        return [cell._v for cell in cells]  # noqa: SLF001
+        return [cell._v for cell in cells]
 
 
 @final
@@ -159,4 +159,4 @@ class SlotHistogram(Series):
         The copy comes first: where making it runs a collector callback that observes,
         that happens before the items are copied.
         """
-        return [(cell._counts[:], cell._sum) for cell in cells]  # noqa: SLF001
+        return [(cell._counts[:], cell._sum) for cell in cells]

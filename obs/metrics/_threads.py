@@ -42,7 +42,7 @@ class ThreadCounter(Series):
     @staticmethod
     def read(cells: "Sequence[ThreadCounter]") -> list[int | float]:
         """Give the values of many cells."""
-        return [cell._sum.read() for cell in cells]  # noqa: SLF001
+        return [cell._sum.read() for cell in cells]
 
 
 class ThreadUpDown(Series):
@@ -79,12 +79,12 @@ class ThreadUpDown(Series):
         """Give the values of many cells: numbers, or callbacks that are yet to be asked."""
         values = []
         for cell in cells:
-            value, added = cell._state  # noqa: SLF001
+            value, added = cell._state
             is_callback = value.__class__ is Callback
             values.append(value if is_callback else value + added.read())
         return values
 
-    def _add(self, number: int | float) -> None:
+    def _add(self, number: float) -> None:
         value, added = self._state
         if value.__class__ is Callback:
             value.__add__(number)
@@ -154,8 +154,8 @@ class ThreadHistogram(Series):
         """Give bucket counts and sums of many cells."""
         columns: list[tuple[list[int], int | float]] = []
         for cell in cells:
-            total = [0] * (len(cell._bounds) + 2)  # noqa: SLF001
-            for part in list(cell._parts.values()):  # noqa: SLF001
+            total = [0] * (len(cell._bounds) + 2)
+            for part in list(cell._parts.values()):
                 total = [a + b for a, b in zip(total, part[:], strict=True)]
             columns.append((total[:-1], total[-1]))
         return columns

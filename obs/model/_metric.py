@@ -154,7 +154,7 @@ class MetricFamily:
         name: str,
         kind: Kind,
         unit: str = "",
-        help: str = "",  # noqa: A002 - the field's name everywhere
+        help: str = "",
         blocks: Sequence[Block] = (),
         bounds: tuple[float, ...] = (),
     ) -> None:
@@ -174,7 +174,7 @@ class MetricFamily:
         *,
         label_names: Row = (),
         unit: str = "",
-        help: str = "",  # noqa: A002
+        help: str = "",
     ) -> "MetricFamily":
         """Make a family of numbers, as a collector yields it.
 

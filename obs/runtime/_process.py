@@ -37,7 +37,7 @@ class ProcessCollector:
             "process.cpu.time": lambda: sum(process.cpu_times()[:2]),
             "process.memory.usage": lambda: process.memory_info().rss,
             "process.memory.virtual": lambda: process.memory_info().vms,
-            "process.unix.file_descriptor.count": lambda: process.num_fds(),
+            "process.unix.file_descriptor.count": lambda: process.num_fds(),  # noqa: PLW0108 - not there on Windows
             "process.unix.file_descriptor.limit": _descriptor_limit,
             "process.thread.count": process.num_threads,
             "process.start_time": process.create_time,

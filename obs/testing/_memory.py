@@ -65,5 +65,5 @@ class MemoryExporter:
         point = self.point(name, **labels)
         if isinstance(point, NumberPoint):
             return point.value
-        assert isinstance(point, HistogramPoint)  # noqa: S101
+        assert isinstance(point, HistogramPoint)
         return point.count
