@@ -1,5 +1,6 @@
 # All of it runs from .venv, which is made when it is missing and renewed when
-# pyproject.toml changes. Another interpreter: rm -r .venv && make test PYTHON=python3.13
+# pyproject.toml changes. On another interpreter:
+#   rm -r .venv && make test PYTHON=python3.13
 
 PYTHON ?= python3
 ARGS ?=

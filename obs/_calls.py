@@ -3,11 +3,10 @@
 import functools
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any, Protocol, TypeVar
+from types import FunctionType, MethodType
+from typing import Any, Protocol
 
 from obs.errors import DefinitionError, shown
-
-T = TypeVar("T")
 
 
 class Wrapped(Protocol):
@@ -54,11 +53,13 @@ def wrap(function: Callable[..., Any], around: Wrapped) -> Any:
             "Decorate the methods of a class one by one."
         )
         raise DefinitionError(text)
-    if inspect.isasyncgenfunction(function):
+    is_object = not isinstance(function, functools.partial | FunctionType | MethodType)
+    called = type(function).__call__ if is_object else function
+    if inspect.isasyncgenfunction(called):
         make = _async_generator
-    elif inspect.iscoroutinefunction(function):
+    elif inspect.iscoroutinefunction(called):
         make = _coroutine
-    elif inspect.isgeneratorfunction(function):
+    elif inspect.isgeneratorfunction(called):
         make = _generator
     else:
         make = _plain

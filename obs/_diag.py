@@ -94,6 +94,9 @@ class Diag:
             tally.clear()
 
     def _line(self, reason: str, text: str) -> str:
+        # Foreign values may be part of it: no control character, no lone surrogate.
+        text = text.encode("utf-8", "replace").decode()
+        text = "".join([c if c.isprintable() else " " for c in text])
         if _stderr_is_a_terminal():
             return f"obs: {self.service}: {text}"
         # json costs 6 ms to import, and this is rare.
@@ -126,4 +129,4 @@ def _write(line: str) -> None:
     if sys.stderr is None:
         return
     with contextlib.suppress(OSError):
-        os.write(2, f"{line}\n".encode("utf-8", "replace"))
+        os.write(2, f"{line}\n".encode())

@@ -130,6 +130,7 @@ _ALL = (
         "counter",
         "s",
         "User and system CPU time of the process.",
+        prometheus="process_cpu_seconds",
     ),
     Builtin(
         "process.memory.usage",

@@ -34,23 +34,23 @@ class Limits:
         DefinitionError: A limit is not an integer of at least 1.
     """
 
-    __slots__ = (
-        "answer_bytes",
+    __slots__ = (  # noqa: RUF023 - the documented order
+        "series_per_block",
+        "series",
+        "queue_records",
+        "queue_bytes",
+        "record_bytes",
         "attributes",
-        "baggage_bytes",
-        "baggage_members",
         "events",
         "links",
-        "queue_bytes",
-        "queue_records",
-        "record_bytes",
+        "value_chars",
+        "baggage_members",
+        "baggage_bytes",
+        "tracestate_members",
+        "tracestate_bytes",
         "repr_chars",
         "repr_depth",
-        "series",
-        "series_per_block",
-        "tracestate_bytes",
-        "tracestate_members",
-        "value_chars",
+        "answer_bytes",
     )
 
     def __init__(

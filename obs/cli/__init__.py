@@ -1,1 +1,36 @@
-"""The command line."""
+"""The command line: ``obs demo`` and ``obs --version``."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+from obs.cli import demo
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: What stands behind the program's name; that of the process when None.
+
+    Returns:
+        The exit code of the process.
+    """
+    parser = ArgumentParser(
+        prog="obs", description="Observability for Python services."
+    )
+    text = f"obs {version('obs-sdk')}"
+    parser.add_argument("--version", action="version", version=text)
+    commands = parser.add_subparsers(title="commands", required=True)
+    demo.add_command(commands)
+    options = parser.parse_args(argv)
+    run: Callable[..., int] = options.run
+    try:
+        return run(options)
+    except BrokenPipeError:
+        # Whoever read our output has left (`obs demo | head`). Python would fail once
+        # more when it flushes at exit, so that goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -95,7 +95,7 @@ class SeriesBlock(Generic[S]):
         """Put one series, always 1, in the place of all others (the state of an info)."""
         row = self._row(values, named)
         if row is None:
-            self.wrong_labels(values, named, call="set")
+            self.wrong_labels(values, named, "set")
             return
         self.series(row).set(1)  # type: ignore[attr-defined]  # an info's is a gauge's
         for other in list(self.children):
@@ -130,33 +130,25 @@ class SeriesBlock(Generic[S]):
             series.zero()
 
     def wrong_labels(
-        self,
-        values: tuple[Any, ...],
-        named: Mapping[str, Any],
-        *,
-        bound: bool = False,
-        call: str = "labels",
+        self, values: tuple[Any, ...], named: Mapping[str, Any], call: str = "labels"
     ) -> Any:
-        """Report a wrong call and give a series that does nothing."""
-        metric = self.metric
-        needs = f"needs ({', '.join(self.label_names)})"
-        if bound:
-            rule = "which a series that has its labels does not take. Call it on the metric"
-        elif call != "labels":
-            rule = f"without labels, {needs}. Call .labels(...) first"
-        elif named:
+        """Report label values that do not fit; give a series that does nothing."""
+        rule = f"needs ({', '.join(self.label_names)}) as str, int, bool, Enum or None"
+        if named:
             missing = [name for name in self.label_names if name not in named]
             unknown = [name for name in named if name not in self.label_names]
-            rule = f"{needs} as str, int, bool, Enum or None"
             rule += f"; missing: {', '.join(missing) or 'none'}"
             rule += f"; unknown: {', '.join(unknown) or 'none'}"
         else:
-            rule = f"{needs} as str, int, bool, Enum or None, in this order"
+            rule += ", in this order"
         got = shown(dict(named)) if named else shown(values)
-        what = "was called" if call != "labels" else f"got {got},"
+        return self.report(f"{call}() got {got}, {rule}")
+
+    def report(self, what: str) -> Any:
+        """Report a wrong call; give a series that does nothing."""
+        metric = self.metric
         metric.registry.diag.invalid(
-            metric.name,
-            f"{metric.kind} {metric.name!r}: {call}() {what} {rule}. It was left out.",
+            metric.name, f"{metric.kind} {metric.name!r}: {what}. It was left out."
         )
         return NULL_INSTRUMENT
 
@@ -174,7 +166,7 @@ class SeriesBlock(Generic[S]):
         for value, text in zip(values, texts, strict=True):
             if text is None:
                 return None
-            if value.__class__ is str and len(text) < len(value):
+            if type(value) is str and len(text) < len(value):
                 self.metric.registry.diag.truncated("metrics")
         return tuple(texts)  # type: ignore[arg-type]  # None has returned above
 

@@ -32,7 +32,11 @@ class Series:
         """Give this series, if its metric has no labels and none are given."""
         if not (values or named or self._block.label_names):
             return self
-        return self._block.wrong_labels(values, named, bound=True)
+        rule = "but the metric has no labels. Leave it out"
+        if self._block.label_names:
+            rule = "which a series that has its labels does not take. Call it on the metric"
+        got = shown(dict(named)) if named else shown(values)
+        return self._block.report(f"labels() got {got}, {rule}")
 
     def remove(self, *values: Any, **named: Any) -> None:
         """Start from zero again; the series of a metric without labels stays."""
@@ -47,24 +51,16 @@ class Series:
         """Give an exact finite number of at least ``low``; None, reported, otherwise."""
         number = exact_number(value)
         if number is None:
-            self._wrong(call, value, "needs a finite number")
+            rule = "needs a finite number"
         elif number < low:
-            self._wrong(
-                call,
-                value,
+            rule = (
                 "but it only grows. Use an up-down counter or a gauge for a value "
-                "that can fall",
+                "that can fall"
             )
-            return None
-        return number
-
-    def _wrong(self, call: str, value: object, rule: str) -> None:
-        metric = self._block.metric
-        metric.registry.diag.invalid(
-            metric.name,
-            f"{metric.kind} {metric.name!r}: {call}() got {shown(value)}, {rule}. "
-            "It was left out.",
-        )
+        else:
+            return number
+        self._block.report(f"{call}() got {shown(value)}, {rule}")
+        return None
 
 
 class Labelled(Generic[S]):
@@ -94,4 +90,8 @@ class Labelled(Generic[S]):
         self._block.clear()
 
     def _unlabelled(self, call: str) -> None:
-        self._block.wrong_labels((), {}, call=call)
+        needs = ", ".join(self._block.label_names)
+        self._block.report(
+            f"{call}() was called without labels, needs ({needs}). "
+            "Call .labels(...) first"
+        )

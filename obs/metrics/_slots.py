@@ -38,8 +38,8 @@ class SlotCounter(Series):
         """Add to the sum; see ``protocols.Counter.inc``."""
         if amount is ONE:
             self._v += 1
-        elif (amount.__class__ is int and 0 <= amount <= EXACT_INT) or (
-            amount.__class__ is float and 0.0 <= amount < INFINITE
+        elif (type(amount) is int and 0 <= amount <= EXACT_INT) or (
+            type(amount) is float and 0.0 <= amount < INFINITE
         ):
             self._v += amount
         elif (number := self._number("inc", amount, 0)) is not None:
@@ -97,8 +97,8 @@ class SlotGauge(SlotUpDown):
 
     def set(self, value: float) -> None:
         """Set the value; see ``protocols.Gauge.set``."""
-        if (value.__class__ is float and -INFINITE < value < INFINITE) or (
-            value.__class__ is int and -EXACT_INT <= value <= EXACT_INT
+        if (type(value) is float and -INFINITE < value < INFINITE) or (
+            type(value) is int and -EXACT_INT <= value <= EXACT_INT
         ):
             self._v = value
         elif (number := self._number("set", value, -INFINITE)) is not None:
@@ -130,8 +130,8 @@ class SlotHistogram(Series):
     def observe(self, value: float) -> None:
         """Count one value; see ``protocols.Histogram.observe``."""
         if not (
-            (value.__class__ is float and -INFINITE < value < INFINITE)
-            or (value.__class__ is int and -EXACT_INT <= value <= EXACT_INT)
+            (type(value) is float and -INFINITE < value < INFINITE)
+            or (type(value) is int and -EXACT_INT <= value <= EXACT_INT)
         ):
             number = self._number("observe", value, -INFINITE)
             if number is None:

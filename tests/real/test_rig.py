@@ -95,6 +95,15 @@ def test_a_failed_scrape_gives_its_reason(prometheus: Prometheus) -> None:
     eventually(lambda: "rig-nobody" not in prometheus.targets())
 
 
+def test_a_wrong_option_raises_and_leaves_the_server_usable(
+    prometheus: Prometheus,
+) -> None:
+    with pytest.raises(RuntimeError, match="no_such_option"):
+        prometheus.scrape("rig-wrong", f"{HOST}:1", no_such_option=1)
+    prometheus.wait_up("rig-any")
+    assert "rig-wrong" not in prometheus.targets()
+
+
 def test_what_never_comes_is_said() -> None:
     with pytest.raises(AssertionError, match=r"after 0.1 s still \[\]"):
         eventually(list, 0.1)

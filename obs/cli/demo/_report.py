@@ -1,0 +1,126 @@
+"""What the demo has served: a table, read from the instruments."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from obs.model import HistogramPoint, Snapshot
+
+HEAD = ("service", "operation", "calls", "ok", "error", "cancelled", "p50", "p95")
+TEXT_COLUMNS = 2
+"""The first columns are text, to the left; the rest are numbers, to the right."""
+
+
+class Row(NamedTuple):
+    """What one decorated function did; ``p50`` and ``p95`` are texts with a unit."""
+
+    service: str
+    operation: str
+    calls: int
+    ok: int
+    error: int
+    cancelled: int
+    p50: str
+    p95: str
+
+
+def rows_of(service: str, snapshot: Snapshot) -> list[Row]:
+    """Give a row for each operation that was called, in the order of definition."""
+    points: dict[str, list[HistogramPoint]] = {}
+    for point in snapshot["operation.duration"].points:
+        if isinstance(point, HistogramPoint) and point.count > 0:
+            points.setdefault(point.labels["operation"], []).append(point)
+    return [_row(service, name, series) for name, series in points.items()]
+
+
+def _row(service: str, operation: str, series: Sequence[HistogramPoint]) -> Row:
+    outcomes: Counter[str] = Counter()
+    for point in series:
+        outcomes[point.labels["outcome"]] += point.count
+    bounds = series[0].bounds
+    buckets = [sum(counts) for counts in zip(*(p.buckets for p in series), strict=True)]
+    return Row(
+        service,
+        operation,
+        outcomes.total(),
+        outcomes["ok"],
+        outcomes["error"],
+        outcomes["cancelled"],
+        _milliseconds(quantile(0.5, bounds, buckets)),
+        _milliseconds(quantile(0.95, bounds, buckets)),
+    )
+
+
+def quantile(q: float, bounds: Sequence[float], buckets: Sequence[int]) -> float:
+    """Estimate a quantile from a histogram, as ``histogram_quantile`` does in PromQL.
+
+    Inside a bucket values count as evenly spread. What lies above all bounds counts as
+    the highest bound.
+
+    Args:
+        q: From 0 to 1.
+        bounds: B strictly rising upper bounds, at least 0.
+        buckets: B + 1 counts, not cumulative; the last is above all bounds.
+
+    Returns:
+        The estimate in the unit of the bounds; NaN if nothing was observed.
+
+    Example:
+        >>> quantile(0.5, (1.0, 2.0), (0, 10, 0))
+        1.5
+    """
+    cumulative = list(accumulate(buckets))
+    rank = q * cumulative[-1]
+    if not cumulative[-1]:
+        return float("nan")
+    index = bisect_left(cumulative, rank)
+    while not buckets[index]:  # rank 0 stands before the first bucket with anything
+        index += 1
+    if index == len(bounds):
+        return bounds[-1]
+    lower = bounds[index - 1] if index else 0.0
+    share = (rank - (cumulative[index] - buckets[index])) / buckets[index]
+    return lower + (bounds[index] - lower) * share
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.1f} ms"
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Lay rows out in columns, below a head."""
+    lines = [HEAD, *(tuple(map(str, row)) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_line(cells, widths) for cells in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    texts = [
+        cell.ljust(width) if column < TEXT_COLUMNS else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(texts).rstrip()
+
+
+def comparison(rows: Iterable[Row], answers: Mapping[int, int]) -> str:
+    """Put what the customers counted beside what the instruments measured.
+
+    Args:
+        rows: Of the endpoints that the customers called.
+        answers: How many answers the customers got, by status; 0 for none.
+    """
+    rows = list(rows)
+    calls = sum(row.calls for row in rows)
+    errors = sum(row.error for row in rows)
+    sent = sum(answers.values())
+    failed = sum(n for status, n in answers.items() if not 0 < status < 500)
+    by_status = "  ".join(
+        f"{status or 'none'}: {n}" for status, n in sorted(answers.items())
+    )
+    return (
+        f"requests  sent {sent}, measured {calls}\n"
+        f"failures  seen {failed}, measured {errors}\n"
+        f"answers   {by_status or 'none'}"
+    )
