@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from obs.model import MetricFamily, Resource
     from obs.protocols import Counter, Gauge, Histogram, Info, Telemetry, UpDown
 
+    __version__: str
+
 __all__ = [
     "DEFAULT_SECONDS",
     "NULL",

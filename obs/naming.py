@@ -134,6 +134,7 @@ def prometheus_name(name: str, kind: str, unit: str) -> str:
     """Give the name of a family in Prometheus, without ``_total`` or ``_info``.
 
     Example:
+        >>> from obs.naming import prometheus_name
         >>> prometheus_name("operation.duration", "histogram", "s")
         'operation_duration_seconds'
         >>> prometheus_name("orders.placed_total", "counter", "{order}")
@@ -154,6 +155,7 @@ def prometheus_label(name: str) -> str:
     """Give a name with ``_`` for each run of characters that Prometheus does not take.
 
     Example:
+        >>> from obs.naming import prometheus_label
         >>> prometheus_label("http.request.method")
         'http_request_method'
     """

@@ -37,7 +37,7 @@ class Recorder:
 
 
 def run(code, *args, **kwargs):
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
@@ -160,9 +160,8 @@ def test_attached_exporters_start_if_the_instance_runs():
         tel.detach(late)
         assert late.calls == ["start", "close"]
     assert late.calls == ["start", "close"]
-    with tel.start():
-        with pytest.raises(StartFailed):
-            tel.attach(Recorder(fail=OSError()))
+    with tel.start(), pytest.raises(StartFailed):
+        tel.attach(Recorder(fail=OSError()))
 
 
 def test_an_exporter_that_fails_to_close_does_not_hurt_the_others(capfd):

@@ -197,9 +197,9 @@ class SeriesBlock(Generic[S]):
         names = (*self.label_names[: len(self.fixed)], OVERFLOW_LABEL)
         block = metric.block(names, self.fixed)
         overflow_row = (*self.fixed, "true")
-        series: S | None = block.children.get(overflow_row)
-        if series is None:
-            series = block.children.setdefault(overflow_row, self._make(block))
+        series: S = block.children.get(overflow_row) or block.children.setdefault(
+            overflow_row, self._make(block)
+        )
         return series
 
     def _overflow_text(self, row: Row, block_is_full: bool) -> str:

@@ -187,6 +187,7 @@ class MetricFamily:
             help: What it measures.
 
         Example:
+            >>> from obs import MetricFamily
             >>> family = MetricFamily.of("jobs.done", "counter", {("a",): 3},
             ...                          label_names=("queue",))
             >>> family.points[0].labels, family.points[0].value

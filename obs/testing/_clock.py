@@ -8,6 +8,7 @@ class FakeClock:
         time: The wall time to begin with, in seconds since the epoch.
 
     Example:
+        >>> from obs.testing import FakeClock
         >>> clock = FakeClock()
         >>> before = clock.monotonic_ns()
         >>> clock.advance(1.5)

@@ -122,9 +122,10 @@ def test_runs_of_the_garbage_collector_are_counted_by_generation(registry):
 
 def test_pauses_are_timed_between_start_and_stop(registry):
     runtime = Runtime(registry)
-    pauses = lambda: value(
-        registry, "cpython.gc.pause.duration", cpython__gc__generation="2"
-    )  # noqa: E731
+
+    def pauses():
+        return value(registry, "cpython.gc.pause.duration", cpython__gc__generation="2")
+
     gc.collect()
     assert pauses().count == 0
     runtime.start()

@@ -17,9 +17,9 @@ assert_type(tel.histogram("h", buckets=[1, 2.5]), Histogram)
 assert_type(tel.metrics.updown("u"), UpDown)
 tel.counter("c").inc(1.5)
 tel.gauge("g").set_function(len, owner=[])
-tel.counter("c").set(1)  # type: ignore[attr-defined]  # pyright: ignore
-tel.counter("c").inc("1")  # type: ignore[arg-type]  # pyright: ignore
-tel.counter("c", ("a",))  # type: ignore[arg-type]  # pyright: ignore
+tel.counter("c").set(1)  # type: ignore[attr-defined]
+tel.counter("c").inc("1")  # type: ignore[arg-type]
+tel.counter("c", ("a",))  # type: ignore[arg-type]
 
 
 @tel.endpoint(labels=("channel",))
@@ -44,11 +44,11 @@ def work(a: int, /, *, b: str) -> float:
 
 async def use() -> None:
     assert_type(await place("web", order_id=3), bool)
-    await place(7)  # type: ignore[arg-type]  # pyright: ignore
+    await place(7)  # type: ignore[arg-type]
     assert_type(list(numbers(3)), list[int])
     assert_type([tick async for tick in ticks()], list[str])
     assert_type(work(1, b="x"), float)
-    work(a=1, b="x")  # type: ignore[call-arg]  # pyright: ignore
+    work(a=1, b="x")  # type: ignore[call-arg]
 
 
 def library(telemetry: Telemetry = NULL) -> None:
