@@ -21,8 +21,15 @@ def on_fork(thing: Forkable) -> None:
 
 
 def _in_child() -> None:
+    errors = []
     for thing in list(_living):
-        thing.after_fork_in_child()
+        try:
+            thing.after_fork_in_child()
+        except Exception as error:  # noqa: BLE001 - the others shall be reached, too
+            errors.append(error)
+    if errors:  # shown by sys.unraisablehook
+        text = "after a fork"
+        raise ExceptionGroup(text, errors)
 
 
 if hasattr(os, "register_at_fork"):

@@ -34,3 +34,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         # more when it flushes at exit, so that goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:  # before the command has begun to listen to signals
+        return 130

@@ -66,19 +66,22 @@ class Series:
 class Labelled(Generic[S]):
     """A metric with labels, before they are given."""
 
-    __slots__ = ("_block", "_children")
+    __slots__ = ("_block", "_children", "_names")
 
     def __init__(self, block: "SeriesBlock[S]") -> None:
         self._block = block
         self._children = block.children
+        self._names = block.label_names
 
     def labels(self, *values: Any, **named: Any) -> S:
         """Give the series with these label values; see ``protocols.Counter.labels``."""
-        if not named:
-            try:
+        try:
+            if not named:
                 return self._children[values]
-            except Exception:  # noqa: BLE001 - unknown yet, or a hostile __hash__
-                pass
+            if not values and len(named) == len(self._names):
+                return self._children[tuple([named[name] for name in self._names])]
+        except Exception:  # noqa: BLE001 - unknown yet, wrong, or a hostile __hash__
+            return self._block.find(values, named)
         return self._block.find(values, named)
 
     def remove(self, *values: Any, **named: Any) -> None:

@@ -1,15 +1,16 @@
 """The arguments of ``obs demo``."""
 
 import argparse
-import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 MAX_RATE = 10_000
+MAX_SECONDS = 365 * 24 * 3600
+MAX_PORT = 65_534
+"""One less than there are: the second service takes the next."""
 HELP = "run a shop of two services, with traffic, and serve its metrics"
-LAST_PORT = 65_535
 
 
 def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -65,28 +66,26 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _rate(text: str) -> float:
-    rate = _number(text)
-    if not 0 < rate <= MAX_RATE:
-        raise argparse.ArgumentTypeError(f"{text!r} is not above 0, up to {MAX_RATE}")
-    return rate
+    return _number(text, MAX_RATE)
 
 
 def _seconds(text: str) -> float:
-    seconds = _number(text)
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
+    return _number(text, MAX_SECONDS)
 
 
 def _port(text: str) -> int:
-    port = _number(text)
-    if not 0 <= port < LAST_PORT or port != int(port):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65534")
-    return int(port)
+    if text.isdecimal() and int(text) <= MAX_PORT:
+        return int(text)
+    message = f"{text!r} is not a port from 0 to {MAX_PORT}"
+    raise argparse.ArgumentTypeError(message)
 
 
-def _number(text: str) -> float:
+def _number(text: str, most: float) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        number = 0.0
+    if 0 < number <= most:
+        return number
+    message = f"{text!r} is not a number above 0 and up to {most}"
+    raise argparse.ArgumentTypeError(message)

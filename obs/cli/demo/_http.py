@@ -6,13 +6,13 @@ from http import HTTPStatus
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 HOST = "127.0.0.1"
 CLIENT_SECONDS = 5.0
 """How long a client waits for the other side."""
-IDLE_SECONDS = 0.5
-"""How long a client may be silent: the end of a service waits for whom it listens to."""
+IDLE_SECONDS = 10.0
+"""How long a client may be silent before its thread leaves it."""
 MAX_BODY_BYTES = 64 * 1024
 NUMBER_HEADER = "Demo-Request"
 
@@ -65,7 +65,7 @@ class HttpService:
         self._answer = answer
         self.port = 0
 
-    def __enter__(self) -> "HttpService":
+    def __enter__(self) -> Self:
         self._server = _Server(self._answer)
         self.port = self._server.server_port
         self._thread = Thread(
@@ -77,7 +77,7 @@ class HttpService:
     def __exit__(self, *exc_info: object) -> None:
         self._server.shutdown()
         self._thread.join()
-        self._server.server_close()  # waits for the requests that are being answered
+        self._server.server_close()
 
 
 def call(port: int, request: Request) -> Answer:
@@ -100,7 +100,7 @@ def call(port: int, request: Request) -> Answer:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False
+    daemon_threads = True  # a client that keeps silent shall not hold up the end
     request_queue_size = 128
 
     def __init__(self, answer: Callable[[Request], Answer]) -> None:

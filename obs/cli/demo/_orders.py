@@ -6,7 +6,7 @@ from http import HTTPStatus
 from queue import Full, Queue
 from threading import Thread
 from time import sleep
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from obs._obs import Obs
 from obs.cli.demo._chance import Chance
@@ -45,6 +45,39 @@ class Order(NamedTuple):
     size: str
 
 
+class Orders:
+    """What the orders service does with a request.
+
+    Args:
+        packing: Where orders go.
+        chance: Decides how long it takes.
+    """
+
+    def __init__(self, packing: "Packing", chance: Chance) -> None:
+        self._packing = packing
+        self._chance = chance
+
+    def answer(self, request: Request) -> Answer:
+        """Hand a request to its endpoint."""
+        if (request.method, request.path) != ("POST", ("orders",)):
+            raise NotFound
+        size = "large" if request.body.get("size") == "large" else "small"
+        return self.accept(size, request.number)
+
+    @tel.endpoint(labels=("size",))
+    def accept(self, size: str, number: int) -> Answer:
+        """Take an order; it is packed later."""
+        self.reserve(number)
+        self._packing.add(Order(number, size))
+        accepted.labels(size).inc()
+        return Answer(HTTPStatus.ACCEPTED, {"order": number})
+
+    @tel.operation()
+    def reserve(self, number: int) -> None:
+        """Put the goods aside."""
+        sleep(self._chance.seconds("reserve", number, usual=0.004, slow=0.06))
+
+
 class Packing:
     """Packs orders on a few threads, inside a ``with`` block, at whose end all is packed.
 
@@ -61,7 +94,7 @@ class Packing:
         # Asked for when the metrics are read; once the queue is gone, so is the series.
         queue_depth.set_function(Queue.qsize, owner=self._queue)
 
-    def __enter__(self) -> "Packing":
+    def __enter__(self) -> Self:
         for packer in self._packers:
             packer.start()
         return self
@@ -100,36 +133,3 @@ class Packing:
             sleep(self._chance.seconds("pack", number, usual=usual, slow=0.2))
         if self._chance.happens("customer cancels", number, 0.04):
             raise CancelledError
-
-
-class Orders:
-    """What the orders service does with a request.
-
-    Args:
-        packing: Where orders go.
-        chance: Decides how long it takes.
-    """
-
-    def __init__(self, packing: Packing, chance: Chance) -> None:
-        self._packing = packing
-        self._chance = chance
-
-    def answer(self, request: Request) -> Answer:
-        """Hand a request to its endpoint."""
-        if (request.method, request.path) != ("POST", ("orders",)):
-            raise NotFound
-        size = "large" if request.body.get("size") == "large" else "small"
-        return self.accept(size, request.number)
-
-    @tel.endpoint(labels=("size",))
-    def accept(self, size: str, number: int) -> Answer:
-        """Take an order; it is packed later."""
-        self.reserve(number)
-        self._packing.add(Order(number, size))
-        accepted.labels(size).inc()
-        return Answer(HTTPStatus.ACCEPTED, {"order": number})
-
-    @tel.operation()
-    def reserve(self, number: int) -> None:
-        """Put the goods aside."""
-        sleep(self._chance.seconds("reserve", number, usual=0.004, slow=0.06))

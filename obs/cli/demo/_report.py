@@ -104,14 +104,14 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(texts).rstrip()
 
 
-def comparison(rows: Iterable[Row], answers: Mapping[int, int]) -> str:
+def comparison(rows: Sequence[Row], answers: Mapping[int, int], seconds: float) -> str:
     """Put what the customers counted beside what the instruments measured.
 
     Args:
         rows: Of the endpoints that the customers called.
         answers: How many answers the customers got, by status; 0 for none.
+        seconds: How long they sent requests.
     """
-    rows = list(rows)
     calls = sum(row.calls for row in rows)
     errors = sum(row.error for row in rows)
     sent = sum(answers.values())
@@ -120,7 +120,7 @@ def comparison(rows: Iterable[Row], answers: Mapping[int, int]) -> str:
         f"{status or 'none'}: {n}" for status, n in sorted(answers.items())
     )
     return (
-        f"requests  sent {sent}, measured {calls}\n"
+        f"requests  sent {sent}, measured {calls} ({sent / seconds:.1f} a second)\n"
         f"failures  seen {failed}, measured {errors}\n"
         f"answers   {by_status or 'none'}"
     )

@@ -3,10 +3,9 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, SimpleQueue
 
-from obs._obs import Obs
 from obs.cli.demo import _orders, _shop
 from obs.cli.demo._chance import Chance
 from obs.cli.demo._http import HttpService
@@ -18,17 +17,19 @@ from obs.errors import StartFailed
 from obs.model import Snapshot, delta
 from obs_exporters import PrometheusExporter
 
-Signals = SimpleQueue[int]
-"""Unlike other queues and events, one that a signal handler may put something into."""
-
 SERVICES = {"shop": _shop.tel, "orders": _orders.tel}
-HINTS = """
+
+START = """\
+obs demo: a shop of two services, {rate:g} requests a second{until}
+
+{pages}
+
 Look at a page:
   curl -s {page} | grep operation_duration_seconds_count
 
-Let Prometheus scrape both, and ask it:
+Have Prometheus scrape both pages, and ask it:
   sum by (operation, outcome) (rate(operation_duration_seconds_count[1m]))
-  histogram_quantile(0.95, sum by (operation, le) (rate(operation_duration_seconds_bucket[1m])))
+  histogram_quantile(0.95, sum by (le) (rate(shop_payment_duration_seconds_bucket[1m])))
   packing_queue_depth
 """
 
@@ -45,13 +46,90 @@ def run(*, rate: float, duration: float | None, metrics_port: int, seed: int) ->
     Returns:
         The exit code: 1 if a port is taken.
     """
+    chance = Chance(seed)
     try:
-        with _end_signals() as signals, ExitStack() as pages:
-            for index, (name, tel) in enumerate(SERVICES.items()):
-                port = metrics_port + index if metrics_port else 0
-                url = pages.enter_context(_metrics_page(tel, port))
-                ...
+        with _end_signals() as signals, _metrics_pages(metrics_port) as pages:
+            before = _snapshots()
+            with _open_shop(chance) as shop_port:
+                _say(_start_text(pages, rate, duration))
+                with Traffic(
+                    shop_port, chance, rate=rate, duration=duration
+                ) as traffic:
+                    _wait(signals, duration)
+            _say(_end_text(before, traffic))
     except StartFailed as error:
         print(f"obs demo: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def _end_signals() -> Iterator[SimpleQueue[int]]:
+    """Give a queue into which SIGINT and SIGTERM go."""
+    # Unlike an Event or another queue it may be used by a signal handler.
+    signals: SimpleQueue[int] = SimpleQueue()
+    before = {
+        number: signal.signal(number, lambda number, frame: signals.put(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait(signals: SimpleQueue[int], duration: float | None) -> None:
+    with suppress(Empty):
+        signals.get(timeout=duration)
+
+
+@contextmanager
+def _metrics_pages(first_port: int) -> Iterator[dict[str, str]]:
+    """Serve the metrics of each service; give the addresses of the pages by service."""
+    with ExitStack() as stack:
+        pages = {}
+        for index, (service, tel) in enumerate(SERVICES.items()):
+            exporter = PrometheusExporter(port=first_port and first_port + index)
+            tel.attach(exporter)
+            stack.callback(tel.detach, exporter)
+            stack.enter_context(tel.start())
+            pages[service] = exporter.url
+        yield pages
+
+
+@contextmanager
+def _open_shop(chance: Chance) -> Iterator[int]:
+    """Serve shop and orders; give the port of the shop."""
+    with (
+        Packing(chance) as packing,
+        HttpService("orders", Orders(packing, chance).answer) as orders,
+        HttpService("shop", Shop(orders.port, chance).answer) as shop,
+    ):
+        yield shop.port
+
+
+def _snapshots() -> dict[str, Snapshot]:
+    return {service: tel.snapshot() for service, tel in SERVICES.items()}
+
+
+def _start_text(pages: dict[str, str], rate: float, duration: float | None) -> str:
+    lines = [f"  {service:8}metrics {url}" for service, url in pages.items()]
+    until = ", until Ctrl-C" if duration is None else f" for {duration:g} s"
+    first = next(iter(pages.values()))
+    return START.format(rate=rate, until=until, pages="\n".join(lines), page=first)
+
+
+def _end_text(before: dict[str, Snapshot], traffic: Traffic) -> str:
+    rows = [
+        row
+        for service, snapshot in _snapshots().items()
+        for row in rows_of(service, delta(before[service], snapshot))
+    ]
+    endpoints = [row for row in rows if row.operation in Shop.ENDPOINTS]
+    compared = comparison(endpoints, traffic.answers, traffic.seconds)
+    return f"{table(rows)}\n\n{compared}"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

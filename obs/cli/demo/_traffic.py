@@ -6,6 +6,7 @@ from http.client import HTTPException
 from itertools import count
 from threading import Event, Lock, Thread
 from time import monotonic
+from typing import Self
 
 from obs.cli.demo._chance import Chance
 from obs.cli.demo._http import Request, call
@@ -29,7 +30,7 @@ class Traffic:
 
     Attributes:
         answers: How many answers came with each status; ``NO_ANSWER`` for none.
-        seconds: How long it took, after the block.
+        seconds: How long requests were sent, after the block.
     """
 
     def __init__(
@@ -51,12 +52,7 @@ class Traffic:
         self.answers: Counter[int] = Counter()
         self.seconds = 0.0
 
-    @property
-    def sent(self) -> int:
-        """How many requests have been sent, and answered or given up."""
-        return self.answers.total()
-
-    def __enter__(self) -> "Traffic":
+    def __enter__(self) -> Self:
         self._began = monotonic()
         for client in self._clients:
             client.start()
@@ -64,9 +60,9 @@ class Traffic:
 
     def __exit__(self, *exc_info: object) -> None:
         self._stop.set()
+        self.seconds = monotonic() - self._began
         for client in self._clients:
             client.join()
-        self.seconds = monotonic() - self._began
 
     def _visit_again_and_again(self) -> None:
         while (number := next(self._numbers)) < self._planned:
