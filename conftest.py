@@ -8,13 +8,15 @@ from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.parsers.rest import DocTestParser
 
+TOPS = ("obs", "exporters/obs_exporters")
+
 _markdown = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS), SkipParser()],
     patterns=["README.md", "docs/*.md"],
 )
 _docstrings = Sybil(
     parsers=[DocTestParser(optionflags=ELLIPSIS)],
-    patterns=["obs/**/*.py", "exporters/**/*.py"],
+    patterns=[f"{top}/{'*/' * depth}*.py" for top in TOPS for depth in range(3)],
 )
 
 pytest_collect_file = (_markdown + _docstrings).pytest()

@@ -55,7 +55,7 @@ class Lifecycle:
         self._hook = hook
         self._diag = diag
         self._timeout = shutdown_timeout
-        self._started: dict[int, bool] = {}
+        self._started: dict[int, object] = {}
         self._sources: dict[int, InstanceSource] = {}
         self.ever_started = False
         self.exporters = [_check_exporter(exporter) for exporter in exporters]
@@ -66,9 +66,9 @@ class Lifecycle:
         Raises:
             StartFailed: An exporter could not start; those before it are closed again.
         """
-        if self._started.setdefault(os.getpid(), self._started is None):
+        claim = object()
+        if self._started.setdefault(os.getpid(), claim) is not claim:
             return
-        self._started[os.getpid()] = True
         self.ever_started = True
         try:
             for exporter in self.exporters:
@@ -82,7 +82,7 @@ class Lifecycle:
     def attach(self, exporter: PullExporter) -> None:
         """Add an exporter, and start it if the instance runs."""
         _check_exporter(exporter)
-        if self._started.get(os.getpid()):
+        if os.getpid() in self._started:
             self._start_one(exporter)
         self.exporters.append(exporter)
 

@@ -10,15 +10,36 @@
 Definitions raise at once. Recording calls never raise, unless the instance is strict.
 """
 
+import reprlib
+from types import FunctionType
+
 SHOWN_CHARS = 80
 """How much of a foreign value an error text repeats."""
 
 
+class _Shown(reprlib.Repr):
+    """A ``repr`` of bounded length and time: large containers and texts are cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = SHOWN_CHARS
+        self.maxlevel = 2
+
+    def repr_instance(self, x: object, level: int) -> str:
+        """Give the type of what has a ``__repr__`` in Python: it may take long or raise."""
+        if isinstance(type(x).__repr__, FunctionType):
+            return f"<{type(x).__name__}>"
+        return super().repr_instance(x, level)
+
+
+_shown = _Shown()
+
+
 def shown(value: object) -> str:
-    """Give a value's ``repr`` for an error text, cut to 80 characters, never raising."""
+    """Give a value's ``repr`` for an error text: at most 80 characters, never raising."""
     try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - a foreign __repr__ may raise anything
+        text = _shown.repr(value)
+    except Exception:  # noqa: BLE001 - hostile types find a way
         text = f"<{type(value).__name__}>"
     return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1] + "…"
 

@@ -97,7 +97,8 @@ class SeriesBlock(Generic[S]):
         if row is None:
             self.wrong_labels(values, named, "set")
             return
-        self.series(row).set(1)  # type: ignore[attr-defined]  # an info's is a gauge's
+        # Past any limit: it takes the place of another.
+        self._add(row).set(1)  # type: ignore[attr-defined]  # an info's is a gauge's
         for other in list(self.children):
             if other != row:
                 self.remove(other, {})
@@ -176,6 +177,10 @@ class SeriesBlock(Generic[S]):
         block_is_full = len(self.children) >= limits.series_per_block
         if block_is_full or registry.series >= limits.series:
             return self._overflow(row, block_is_full)
+        return self._add(row)
+
+    def _add(self, row: Row) -> S:
+        registry = self.metric.registry
         series = self._make(self)
         if self._removed:
             self.starts.setdefault(row, registry.clock.time_ns())

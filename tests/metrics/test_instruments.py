@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obs import InvalidValue
+from obs import InvalidValue, Limits
 from obs.limits import LABEL_VALUE_CHARS
 from obs.metrics import SLOT_CELLS, THREAD_CELLS, Registry
 from obs.testing import FakeClock
@@ -429,3 +429,12 @@ def test_an_info_says_what_was_set_last(registry):
     info.set("1.0")
     assert invalid(registry) == 1
     assert registry.series == 1
+
+
+def test_an_info_changes_when_there_is_room_for_no_more_series(cells):
+    registry = Registry(Limits(series_per_block=1, series=1), cells=cells)
+    info = registry.info("build", labels=("version",))
+    info.set("1.0")
+    info.set("1.1")
+    (point,) = registry.snapshot()["build"].points
+    assert point.labels == {"version": "1.1"}

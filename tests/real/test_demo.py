@@ -37,7 +37,9 @@ def prometheus(request, demo):
     server = request.getfixturevalue(request.param.program)
     for text_format in FORMATS:
         for name, port in zip(("shop", "orders"), demo, strict=True):
-            server.scrape(f"{name}-{text_format}", f"{HOST}:{port}", text_format=text_format)
+            server.scrape(
+                f"{name}-{text_format}", f"{HOST}:{port}", text_format=text_format
+            )
     yield server
     for text_format in FORMATS:
         for name in ("shop", "orders"):
@@ -56,7 +58,9 @@ def test_the_rate_is_that_of_the_traffic(prometheus, text_format):
         return prometheus.value(handled) == pytest.approx(RATE, rel=0.1)
 
     eventually(steady, 40)
-    assert prometheus.value(f'min_over_time(up{{job=~".*-{text_format}"}}[8s])') == 1
+    mine = f'job=~"(shop|orders)-{text_format}"'
+    assert prometheus.value(f"min(min_over_time(up{{{mine}}}[8s]))") == 1
+    assert prometheus.value(f"sum(obs_dropped_total{{{mine}}})") == 0
 
 
 @pytest.mark.parametrize("version", [2, 3])

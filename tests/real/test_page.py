@@ -65,7 +65,9 @@ def prometheus(request, tel):
     server = request.getfixturevalue(request.param.program)
     (exporter,) = tel._lifecycle.exporters
     for text_format in FORMATS:
-        server.scrape(f"page-{text_format}", f"{HOST}:{exporter.port}", text_format=text_format)
+        server.scrape(
+            f"page-{text_format}", f"{HOST}:{exporter.port}", text_format=text_format
+        )
     server.scrape("page-any", f"{HOST}:{exporter.port}")
     yield server
     for job in ("text", "openmetrics", "any"):
@@ -115,7 +117,9 @@ def test_each_kind_arrives(prometheus, job):
 
 
 def test_decorated_calls_arrive(prometheus, job):
-    calls = f'operation_duration_seconds_count{{{job},operation="place",channel="web",%s}}'
+    calls = (
+        f'operation_duration_seconds_count{{{job},operation="place",channel="web",%s}}'
+    )
     assert prometheus.value(calls % 'outcome="ok"') == 30
     assert prometheus.value(calls % 'outcome="error",error_type="TimeoutError"') == 5
     assert prometheus.value(f'operation_in_flight{{{job},operation="place"}}') == 0

@@ -33,7 +33,7 @@ def test_nothing_is_left_of_the_other_test(tel, memory):
 def test_the_fixtures_work_in_a_users_project(tmp_path):
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_mine.py").write_text(USER_TEST)
-    result = subprocess.run(  # noqa: S603
+    result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         capture_output=True,
         text=True,

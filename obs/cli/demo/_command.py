@@ -19,14 +19,13 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         "demo",
         help=HELP,
         description=f"{HELP[0].upper()}{HELP[1:]}.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
         "--rate",
         type=_rate,
         default=20.0,
         metavar="N",
-        help="requests per second in all",
+        help="requests per second in all (default: %(default)g)",
     )
     parser.add_argument(
         "--duration",
@@ -41,14 +40,15 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         default=9464,
         metavar="PORT",
         help="where the first service serves its metrics; the second takes the next "
-        "port; 0: any free ones",
+        "port; 0: any free ones (default: %(default)s)",
     )
     parser.add_argument(
         "--seed",
         type=int,
         default=1,
         metavar="N",
-        help="what chance begins with; with the same seed the same things happen",
+        help="what chance begins with; with the same seed the same things happen "
+        "(default: %(default)s)",
     )
     parser.set_defaults(run=_run)
 

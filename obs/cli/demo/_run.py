@@ -1,10 +1,11 @@
 """The whole demo: its ports, its start, its end."""
 
+import math
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from queue import Empty, SimpleQueue
+from contextlib import ExitStack, contextmanager
+from time import monotonic, sleep
 
 from obs.cli.demo import _orders, _shop
 from obs.cli.demo._chance import Chance
@@ -64,12 +65,11 @@ def run(*, rate: float, duration: float | None, metrics_port: int, seed: int) ->
 
 
 @contextmanager
-def _end_signals() -> Iterator[SimpleQueue[int]]:
-    """Give a queue into which SIGINT and SIGTERM go."""
-    # Unlike an Event or another queue it may be used by a signal handler.
-    signals: SimpleQueue[int] = SimpleQueue()
+def _end_signals() -> Iterator[list[int]]:
+    """Give a list into which SIGINT and SIGTERM go."""
+    signals: list[int] = []
     before = {
-        number: signal.signal(number, lambda number, frame: signals.put(number))
+        number: signal.signal(number, lambda number, frame: signals.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
@@ -79,9 +79,13 @@ def _end_signals() -> Iterator[SimpleQueue[int]]:
             signal.signal(number, handler)
 
 
-def _wait(signals: SimpleQueue[int], duration: float | None) -> None:
-    with suppress(Empty):
-        signals.get(timeout=duration)
+def _wait(signals: list[int], duration: float | None) -> None:
+    """Wait until the time is over or a signal has come."""
+    end = math.inf if duration is None else monotonic() + duration
+    # In short steps: a signal does not wake this thread when another one receives it,
+    # or when it comes just before the wait begins.
+    while not signals and (left := end - monotonic()) > 0:
+        sleep(min(left, 0.1))
 
 
 @contextmanager
@@ -90,7 +94,7 @@ def _metrics_pages(first_port: int) -> Iterator[dict[str, str]]:
     with ExitStack() as stack:
         pages = {}
         for index, (service, tel) in enumerate(SERVICES.items()):
-            exporter = PrometheusExporter(port=first_port and first_port + index)
+            exporter = PrometheusExporter(port=first_port + index if first_port else 0)
             tel.attach(exporter)
             stack.callback(tel.detach, exporter)
             stack.enter_context(tel.start())
