@@ -369,3 +369,6 @@ def test_a_memory_exporter_gives_what_was_recorded():
         assert memory.point("h").sum == 1
         with pytest.raises(KeyError, match=r"no series 'c' {'a_b': 'y'}; there are"):
             memory.value("c", a_b="y")
+        with pytest.raises(KeyError, match="no metric 'd'; there are"):
+            memory.value("d")
+    assert tel.snapshot()["c"].value(a_b="x") == 3

@@ -21,6 +21,7 @@ from obs.model._metric import (
     Kind,
     MetricFamily,
     NumberPoint,
+    Point,
 )
 from obs.model._record import LogRecord, SpanEvent, SpanLink, SpanRecord, TraceContext
 from obs.model._resource import Resource
@@ -41,6 +42,7 @@ __all__ = [
     "MetricFamily",
     "NumberPoint",
     "Payload",
+    "Point",
     "Resource",
     "Scope",
     "Snapshot",

@@ -202,6 +202,31 @@ class MetricFamily:
         """The series as point objects, made anew at each call."""
         return list(self._iterate())
 
+    def point(self, /, **labels: str) -> Point:
+        """Give the series with exactly these labels.
+
+        Args:
+            labels: Label names, their dots written as ``_``, to values.
+
+        Raises:
+            KeyError: There is none; the text lists those that there are.
+        """
+        for point in self.points:
+            found = {k.replace(".", "_"): v for k, v in point.labels.items()}
+            if found == labels:
+                return point
+        there_are = [point.labels for point in self.points]
+        text = f"no series {self.name!r} {labels}; there are {there_are}"
+        raise KeyError(text)
+
+    def value(self, /, **labels: str) -> Number:
+        """Give the number of a series; of a histogram, how many values it has.
+
+        Args and errors are those of ``point``.
+        """
+        point = self.point(**labels)
+        return point.value if isinstance(point, NumberPoint) else point.count
+
     def _iterate(self) -> Iterator[Point]:
         for block in self.blocks:
             counts = block.counts or repeat(None)

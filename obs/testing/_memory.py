@@ -1,8 +1,7 @@
 """An exporter that keeps what it is given."""
 
 from obs.errors import ObsError
-from obs.model import HistogramPoint, MetricFamily, NumberPoint
-from obs.model._metric import Point
+from obs.model import MetricFamily, Point
 from obs.protocols import Source
 
 
@@ -38,32 +37,24 @@ class MemoryExporter:
         return list(self._source.snapshot())
 
     def point(self, name: str, /, **labels: str) -> Point:
-        """Give the series of a metric with exactly these labels.
-
-        Args:
-            name: The metric's internal name.
-            labels: Its labels; dots of a label's name are written as ``_``.
+        """Give a series of a metric; see ``MetricFamily.point``.
 
         Raises:
-            KeyError: There is none; the text lists those that there are.
+            KeyError: There is no such metric or series.
         """
-        points = [
-            p for family in self.metrics if family.name == name for p in family.points
-        ]
-        for point in points:
-            if {k.replace(".", "_"): v for k, v in point.labels.items()} == labels:
-                return point
-        text = f"no series {name!r} {labels}; there are {[p.labels for p in points]}"
-        raise KeyError(text)
+        return self._family(name).point(**labels)
 
     def value(self, name: str, /, **labels: str) -> int | float:
         """Give the number of a series; of a histogram, how many values it has.
 
         Raises:
-            KeyError: There is no such series.
+            KeyError: There is no such metric or series.
         """
-        point = self.point(name, **labels)
-        if isinstance(point, NumberPoint):
-            return point.value
-        assert isinstance(point, HistogramPoint)
-        return point.count
+        return self._family(name).value(**labels)
+
+    def _family(self, name: str) -> MetricFamily:
+        for family in self.metrics:
+            if family.name == name:
+                return family
+        text = f"no metric {name!r}; there are {[family.name for family in self.metrics]}"
+        raise KeyError(text)

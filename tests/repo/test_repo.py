@@ -35,7 +35,9 @@ def test_nobody_inside_imports_the_lazy_package(path):
     assert not [names for module, names in imported(path) if module == "obs"]
 
 
-@pytest.mark.parametrize("path", RECORDING, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", RECORDING, ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_no_lock_where_recording_calls_pass(path):
     locks = {"Lock", "RLock", "Condition", "Semaphore", "Event", "Barrier", "local"}
     for module, names in imported(path):
@@ -47,7 +49,11 @@ def test_no_lock_where_recording_calls_pass(path):
 def test_the_composition_root_only_composes():
     for node in ast.walk(tree(ROOT / "obs" / "_obs.py")):
         if isinstance(node, ast.FunctionDef) and node.name != "__init__":
-            body = [s for s in node.body if not isinstance(s, ast.Expr) or not isinstance(s.value, ast.Constant)]
+            body = [
+                s
+                for s in node.body
+                if not isinstance(s, ast.Expr) or not isinstance(s.value, ast.Constant)
+            ]
             assert len(body) <= 5, node.name
 
 
@@ -63,13 +69,20 @@ def test_every_public_name_is_there():
         for name in package.__all__:
             assert getattr(package, name) is not None
             assert name in dir(package)
-        with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'nothing'"):
+        with pytest.raises(
+            AttributeError,
+            match=f"module '{package.__name__}' has no attribute 'nothing'",
+        ):
             _ = package.nothing
     assert re.fullmatch(r"\d+\.\d+\.\d+", obs.__version__)
 
 
 def test_links_in_the_documents_lead_somewhere():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").glob("*.md"),
+    ]:
         for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
