@@ -363,8 +363,8 @@ class Source(Protocol):
     def check(self, callback: Callable[[MetricFamily], None]) -> None:
         """Have every definition shown to ``callback``: those there are, and each new one.
 
-        ``callback`` gets the family without blocks and may raise ``DefinitionError``,
-        which then reaches whoever defines the metric.
+        ``callback`` gets the family with one block that has label names and no rows. It
+        may raise ``DefinitionError``, which then reaches whoever defines the metric.
         """
         ...
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from obs.metrics._block import Row, SeriesBlock
-from obs.model import Kind, MetricFamily
+from obs.model import Block, Kind, MetricFamily
 
 if TYPE_CHECKING:
     from obs.metrics._registry import Registry
@@ -84,15 +84,13 @@ class Metric:
                 return f"{what.replace('_', ' ')} {mine!r} there, {theirs!r} here"
         return ""
 
-    def family(self) -> MetricFamily:
-        """Give the definition alone."""
-        return MetricFamily(self.name, self.kind, self.unit, self.help, (), self.bounds)
+    def definition(self) -> MetricFamily:
+        """Give the family with one block that has no rows."""
+        return self._family([Block(self.label_names, [], [])])
 
     def read(self, start_ns: int) -> MetricFamily:
         """Give the family of this moment."""
-        family = self.family()
-        family.blocks = [block.read(start_ns) for block in self._live()]
-        return family
+        return self._family([block.read(start_ns) for block in self._live()])
 
     def rebase(self) -> None:
         """Start from zero in a forked child; what an info says stays."""
@@ -100,9 +98,10 @@ class Metric:
             for block in self._live():
                 block.rebase()
 
-    def series_count(self) -> int:
-        """Give how many series there are."""
-        return sum(len(block.children) for block in self._live())
+    def _family(self, blocks: list[Block]) -> MetricFamily:
+        return MetricFamily(
+            self.name, self.kind, self.unit, self.help, blocks, self.bounds
+        )
 
     def _live(self) -> list[SeriesBlock[Any]]:
         return list(self._blocks.values())

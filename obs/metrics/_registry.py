@@ -208,7 +208,7 @@ class Registry:
     def check(self, callback: Callable[[MetricFamily], None]) -> None:
         """Show every definition, now and later, to ``callback``; see ``Source.check``."""
         for metric in list(self._metrics.values()):
-            callback(metric.family())
+            callback(metric.definition())
         self._checks.append(callback)
 
     def uncheck(self, callback: Callable[[MetricFamily], None]) -> None:
@@ -271,7 +271,7 @@ class Registry:
         metric = self._metrics.get(wanted.name)
         if metric is None:
             for check in list(self._checks):
-                check(wanted.family())
+                check(wanted.definition())
             # No lock: a signal handler may define the same metric in between.
             metric = self._metrics.setdefault(wanted.name, wanted)
         if metric is not wanted and (difference := metric.difference(wanted)):

@@ -56,5 +56,7 @@ class MemoryExporter:
         for family in self.metrics:
             if family.name == name:
                 return family
-        text = f"no metric {name!r}; there are {[family.name for family in self.metrics]}"
+        text = (
+            f"no metric {name!r}; there are {[family.name for family in self.metrics]}"
+        )
         raise KeyError(text)

@@ -211,17 +211,17 @@ def test_a_collector_that_fails_hurts_only_itself(capfd):
 
 def test_checks_see_every_definition_and_may_refuse_it():
     registry = Registry()
-    registry.counter("a")
+    registry.counter("a", labels=("x",))
     seen = []
 
     def check(family):
         if family.name == "bad":
             raise DefinitionError("no")
-        seen.append((family.name, family.kind, family.blocks))
+        seen.append((family.name, family.kind, family.blocks[0].label_names))
 
     registry.check(check)
     registry.gauge("b")
-    assert seen == [("a", "counter", ()), ("b", "gauge", ())]
+    assert seen == [("a", "counter", ("x",)), ("b", "gauge", ())]
     assert text_of(lambda: registry.gauge("bad")) == "no"
     assert "bad" not in [family.name for family in registry.snapshot()]
     registry.uncheck(check)
