@@ -152,12 +152,14 @@ class HttpServer:
         if loop.pid != os.getpid():
             self.forget()
             return
-        loop.stop()
+        is_first = loop.stop()
         if loop.thread is threading.current_thread():
             return
-        loop.thread.join(min(max(0.0, timeout), threading.TIMEOUT_MAX))
-        if not loop.thread.is_alive():
+        if loop.running.acquire(timeout=min(max(0.0, timeout), threading.TIMEOUT_MAX)):
+            loop.running.release()
             self._loop = None
+            if is_first:
+                loop.thread.join(1.0)  # nothing but its last few instructions is left
 
     def forget(self) -> None:
         """Close what a forked child inherited, and leave the parent's server alone.
@@ -258,6 +260,10 @@ class _Loop:
     ) -> None:
         self.pid = os.getpid()
         self.thread = threading.Thread(target=self.run, name=server._name, daemon=True)
+        # Two joins of one thread at once may trip over each other in CPython (3.11,
+        # Thread._stop); any number may wait for a lock.
+        self.running = threading.Lock()
+        self.running.acquire()
         self._answer = server._answer
         self._say = server._say
         self._limits = server._limits
@@ -283,23 +289,27 @@ class _Loop:
         for sock in (listener, self._wake_in):
             selector.register(sock, _READ)
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Free the port and have the thread end; from any thread, any number of times.
 
         The thread closes nothing before the byte has arrived, so no descriptor used
         here can have become another file's.
+
+        Returns:
+            Whether this was the first time.
         """
         self._stopping = True
         try:
             self._stop_once.pop()
         except IndexError:
-            return
+            return False
         try:
             with suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
         finally:
             with suppress(OSError):
                 self._wake_out.send(b"\0")
+        return True
 
     def forget(self) -> None:
         """Close the descriptors in a forked child, by number.
@@ -327,6 +337,7 @@ class _Loop:
                     sleep(self._limits.accept_pause_seconds)
         finally:
             self._release()
+            self.running.release()
 
     def _tick(self) -> None:
         ready, someone_knocks = self._wait()
@@ -401,15 +412,18 @@ class _Loop:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
+                sock.getpeername()  # wrap_socket would leak one that is gone
                 connection.tls = connection.sock = self._tls.wrap_socket(
                     sock, server_side=True, do_handshake_on_connect=False
                 )
                 connection.state = _State.SHAKING
             self._selector.register(connection.sock, _READ, connection)
-        except OSError:
+        except BaseException as error:
             connection.sock.close()
             sock.close()
-            return
+            if isinstance(error, OSError):  # the client has gone already
+                return
+            raise
         self._connections.add(connection)
         self._advance(connection)
 

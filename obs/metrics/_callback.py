@@ -42,6 +42,7 @@ class Callback:
             raise DefinitionError(text) from None
         self._fn = fn
         self._series = series
+        series._block.metric.has_callbacks = True
 
     def read(self) -> int | float | None:
         """Give the value now, or None when there is none to give."""

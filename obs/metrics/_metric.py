@@ -22,7 +22,7 @@ class Metric:
         bounds: A histogram's upper bounds.
         combine: How the values of several processes add up (gauges).
         where: Where it was defined first, as ``file:line``.
-        has_callbacks: Whether any series may have its value from a function.
+        has_callbacks: Whether any series has ever had its value from a function.
     """
 
     __slots__ = (
@@ -61,7 +61,7 @@ class Metric:
         self.bounds = bounds
         self.combine = combine
         self.where = where
-        self.has_callbacks = kind == "gauge"
+        self.has_callbacks = False
         self.instrument: Any = None
         self._blocks: dict[tuple[Row, Row], SeriesBlock[Any]] = {}
 

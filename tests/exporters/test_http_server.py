@@ -8,13 +8,15 @@ import resource
 import select
 import socket
 import ssl
+import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -50,19 +52,23 @@ class Client:
         self.sock.settimeout(CLIENT_SECONDS)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-        self.sock.connect((server.host, server.port))
-        if tls:
-            context = client_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
         self.rest = b""
+        try:
+            self.sock.connect((server.host, server.port))
+            if tls:
+                context = client_context()
+                self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
+        except BaseException:
+            self.sock.close()
+            raise
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.sock.close()
 
-    def send(self, data: bytes = GET) -> "Client":
+    def send(self, data: bytes = GET) -> Self:
         self.sock.sendall(data)
         return self
 
@@ -115,8 +121,13 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
+def open_files() -> set[int]:
+    numbers = map(int, os.listdir("/proc/self/fd"))
+    return {fd for fd in numbers if os.path.exists(f"/proc/self/fd/{fd}")}
+
+
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(open_files())
 
 
 def eventually(true: Callable[[], Any], seconds: float = CLIENT_SECONDS) -> None:
@@ -263,23 +274,24 @@ def test_a_host_name_is_looked_up(serve: Serve) -> None:
 
 @linux
 def test_descriptors_are_not_inherited_by_programs(serve: Serve) -> None:
-    before = set(os.listdir("/proc/self/fd"))
+    before = open_files()
     server = serve()
     with Client(server) as client:
         client.send().answer()
-        ours = set(os.listdir("/proc/self/fd")) - before
+        ours = open_files() - before
         # Listener, selector, two ends of the wake pair, the connection; the client's.
         assert len(ours) == 6
-        assert not any(os.get_inheritable(int(fd)) for fd in ours)
+        assert not any(os.get_inheritable(fd) for fd in ours)
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_large_answer_arrives_whole(serve: Serve, tls: bool) -> None:
+@pytest.mark.parametrize("rcvbuf", [0, 8192])
+def test_a_large_answer_arrives_whole(serve: Serve, tls: bool, rcvbuf: int) -> None:
     body = os.urandom(1 << 20) * 6
     server = serve(
         lambda _: Response(200, (), body), tls=server_context() if tls else None
     )
-    with Client(server, tls=tls) as client:
+    with Client(server, tls=tls, rcvbuf=rcvbuf) as client:
         for _ in range(2):
             assert client.send().answer().body == body
 
@@ -309,7 +321,7 @@ def test_head_has_the_headers_of_get_and_no_body(serve: Serve) -> None:
 def test_a_refused_head_has_no_body_either(serve: Serve, request_: bytes) -> None:
     with Client(serve()) as client:
         head, end, body = client.send(request_).until_closed().partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 4") or head.startswith(b"HTTP/1.1 5")
+    assert head.startswith((b"HTTP/1.1 4", b"HTTP/1.1 505 "))
     assert int(head.partition(b"Content-Length: ")[2].split(b"\r\n")[0]) > 0
     assert (end, body) == (b"\r\n\r\n", b"")
 
@@ -505,7 +517,10 @@ def test_what_is_unusual_and_good_is_served(serve: Serve, data: bytes) -> None:
     assert ask(serve(), data).status == 200
 
 
-def parse(data: bytes, limits: HttpLimits = HttpLimits(), step: int = 1 << 20) -> Any:
+DEFAULTS = HttpLimits()
+
+
+def parse(data: bytes, limits: HttpLimits = DEFAULTS, step: int = 1 << 20) -> Any:
     parser = RequestParser(limits)
     for at in range(0, len(data), step):
         parser.feed(data[at : at + step])
@@ -569,8 +584,7 @@ def test_an_endless_header_is_cut(serve: Serve) -> None:
     with Client(server) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nA: ")
         with pytest.raises(ConnectionError):
-            for _ in range(10_000):
-                client.send(b"a" * 10_000)
+            client.send(b"a" * 100_000_000)
     eventually(lambda: not held(server))
 
 
@@ -647,8 +661,6 @@ def test_an_answer_that_cannot_be_sent_is_a_500(
     server = serve(lambda _: response, on_error=said)
     request = GET.replace(b"GET", method)
     answer = ask(server, request, has_body=method == b"GET")
-    if isinstance(response, tuple) and not isinstance(response, Response):
-        assert answer.status in (500,)
     assert answer.status == 500
     assert answer.headers.keys() == {
         "content-type",
@@ -767,22 +779,27 @@ def test_a_kept_connection_has_the_header_time_from_its_first_byte(
         assert 0.2 < seconds_until_closed(client) < 2.0
 
 
-def test_a_reader_that_is_too_slow_is_cut(serve: Serve) -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_reader_that_is_too_slow_is_cut(serve: Serve, tls: bool) -> None:
     body = b"x" * (16 << 20)
     server = serve(
-        lambda _: Response(200, (), body), limits=HttpLimits(answer_seconds=0.4)
+        lambda _: Response(200, (), body),
+        limits=HttpLimits(answer_seconds=0.4),
+        tls=server_context() if tls else None,
     )
-    with Client(server, rcvbuf=4096) as client:
+    with Client(server, rcvbuf=4096, tls=tls) as client:
         client.send()
         eventually(lambda: any(c.output for c in held(server)))
-        began, got = time.monotonic(), 0
-        with pytest.raises(ConnectionResetError):
-            while chunk := client.sock.recv(1024):
-                got += len(chunk)
+        got, was_reset = 0, False
+        try:
+            while data := client.sock.recv(1024):
+                got += len(data)
                 time.sleep(0.01)
-        assert time.monotonic() - began < 3.0
-        assert 0 < got < len(body)
-        assert not held(server)
+        except ConnectionResetError:
+            was_reset = True  # so the kernel has thrown the rest away, too
+        assert was_reset or tls  # which takes it for an end
+        assert 0 < got < len(body) / 2
+        eventually(lambda: not held(server))
 
 
 def test_a_client_that_does_not_close_is_waited_for_a_moment(serve: Serve) -> None:
@@ -803,15 +820,16 @@ def test_who_was_in_time_does_not_pay_for_a_slow_handler(serve: Serve) -> None:
         return Response()
 
     server = serve(slow, limits=HttpLimits(header_seconds=0.3, connections=2))
-    with Client(server) as first, Client(server) as second, Client(server) as third:
+    with Client(server) as first, Client(server) as second:
         second.send(PARTIAL)
         eventually(lambda: len(held(server)) == 2)
         first.send(GET.replace(b"/ ", b"/slow "))
         assert entered.wait(5)
-        second.send(b"\r\n")
-        third.send()
-        assert second.answer().status == 200
-        assert third.answer().status == 200
+        with Client(server) as third:
+            second.send(b"\r\n")
+            third.send()
+            assert second.answer().status == 200
+            assert third.answer().status == 200
 
 
 # Many clients
@@ -833,12 +851,12 @@ def test_a_newcomer_takes_the_place_that_has_waited_longest(serve: Serve) -> Non
 
 
 def test_who_is_being_answered_is_not_evicted(serve: Serve) -> None:
-    body = b"x" * (16 << 20)
+    body = b"x" * (8 << 20)
 
     def large(request: Request) -> Response:
         return Response(200, (), body if request.path == "/large" else b"")
 
-    server = serve(large, limits=HttpLimits(connections=4, answer_seconds=2.0))
+    server = serve(large, limits=HttpLimits(connections=4, answer_seconds=60))
     with ExitStack() as stack:
         readers = [stack.enter_context(Client(server, rcvbuf=4096)) for _ in range(4)]
         for reader in readers:
@@ -870,6 +888,52 @@ def test_hundreds_of_half_open_connections_starve_nobody(serve: Serve) -> None:
         assert len(held(server)) <= 16
         assert max(waits) < 1.0
         assert sum(client.is_open() for client in slow) <= 16
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_clients_that_are_gone_before_they_are_accepted_do_no_harm(
+    serve: Serve, tls: bool
+) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def hang(request: Request) -> Response:
+        if request.path == "/hang":
+            entered.set()
+            leave.wait(CLIENT_SECONDS)
+        return Response()
+
+    said = Said()
+    server = serve(hang, tls=server_context() if tls else None, on_error=said)
+    with Client(server, tls=tls) as client:
+        client.send(GET.replace(b"/ ", b"/hang "))
+        assert entered.wait(5)
+        for n in range(40):
+            with socket.create_connection((server.host, server.port)) as gone:
+                gone.sendall(GET[: n % 3])
+                gone.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
+        leave.set()
+        assert client.answer().status == 200
+        assert client.send().answer().status == 200
+    eventually(lambda: not held(server))
+    assert said == []
+
+
+def test_a_context_that_cannot_serve_leaks_nothing(serve: Serve) -> None:
+    context = server_context()
+    context.check_hostname = True
+    said = Said()
+    limits = HttpLimits(accept_pause_seconds=0.01)
+    server = serve(tls=context, on_error=said, limits=limits)
+    for _ in range(3):
+        with Client(server) as client:
+            assert client.until_closed() == b""
+    assert {reason for reason, _ in said} == {"http_server"}
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with Client(server, tls=True) as client:
+        assert client.send().answer().status == 200
 
 
 @linux
@@ -908,7 +972,7 @@ def test_no_free_descriptor_makes_newcomers_wait_and_costs_no_cpu(
         kept.send().answer()
         late = stack.enter_context(socket.socket())
         late.settimeout(CLIENT_SECONDS)
-        highest = max(map(int, os.listdir("/proc/self/fd")))
+        highest = max(open_files())
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
             with suppress(OSError):
@@ -947,7 +1011,7 @@ def test_a_failed_accept_pauses_accepting(
         patch.setattr(socket.socket, "accept", fail)
         client = Client(server).send()
         eventually(lambda: len(tried) == 4)
-    assert all(b - a >= 0.05 for a, b in zip(tried, tried[1:], strict=False))
+    assert all(b - a >= 0.05 for a, b in pairwise(tried))
     assert {reason for reason, _ in said} == {"accept"}
     assert client.answer().status == 200
     client.sock.close()
@@ -1053,22 +1117,25 @@ def passes(made: Gate, host: str | None) -> bool:
     return answer is None
 
 
-LOOPBACK = ["localhost", "LocalHost:9464", "localhost.", "127.0.0.1:1", "127.9.8.7",
-            "[::1]", "[::1]:9464", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]"]  # fmt: skip
-FOREIGN = ["", "example.org", "localhost.example.org", "127.example.org", "127.0.0.1.nip.io",
-           "127.0.0.1.", "127.1", "2130706433", "0x7f.0.0.1", "127.0.0.256", "0.0.0.0",
-           "10.0.0.1", "[::]", "[::2]", "[fe80::1]", "::1", "localhost,example.org",
-           "localhost:1:2", "user@localhost", "localhost/", " localhost", "[::1", "127.0.0.1:x",
-           "127.0.0.01"]  # fmt: skip
+# fmt: off
+LOOPBACK = [
+    "localhost", "LocalHost:9464", "localhost.", "127.0.0.1:1", "127.9.8.7",
+    "127.0.0.1.", "[::1]", "[::1]:9464", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]",
+]
+FOREIGN = [
+    "example.org", "localhost.example.org", "127.example.org", "127.0.0.1.nip.io",
+    "127.1", "2130706433", "0x7f.0.0.1", "127.0.0.256", "127.0.0.01", "0.0.0.0",
+    "10.0.0.1", "[::]", "[::2]", "[fe80::1]", "::1", "localhost,example.org",
+    "localhost:1:2", "user@localhost", "localhost/", "[::1", "127.0.0.1:x",
+]
+# fmt: on
 
 
 @pytest.mark.parametrize("bound", ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"])
 def test_a_loopback_server_serves_loopback_names_alone(bound: str) -> None:
     made = gate(bound)
     assert [host for host in LOOPBACK if not passes(made, host)] == []
-    # '127.0.0.1.' is a name that resolvers may ask the network for.
-    assert [host for host in FOREIGN if passes(made, host)] == ["127.0.0.1."]
-    assert not passes(made, None)
+    assert [host for host in [*FOREIGN, "", None] if passes(made, host)] == []
 
 
 def test_a_loopback_server_serves_the_names_it_was_given_too() -> None:
@@ -1199,8 +1266,8 @@ def test_hanging_tls_handshakes_starve_nobody(serve: Serve) -> None:
 # Anything at all
 
 
-@pytest.fixture(scope="module")
-def fuzzed() -> Iterator[tuple[HttpServer, list[Request], Said]]:
+@pytest.fixture
+def fuzzed(serve: Serve) -> tuple[HttpServer, list[Request], Said]:
     seen: list[Request] = []
     said = Said()
 
@@ -1208,10 +1275,7 @@ def fuzzed() -> Iterator[tuple[HttpServer, list[Request], Said]]:
         seen.append(request)
         return Response()
 
-    server = HttpServer("127.0.0.1", 0, note, on_error=said)
-    server.start()
-    yield server, seen, said
-    server.close(5.0)
+    return serve(note, on_error=said), seen, said
 
 
 PIECES = [GET, OLD_GET, b"GET ", b"/", b" HTTP/1.1", b"\r\n", b"\n", b"\r", b" ", b":",
@@ -1273,7 +1337,9 @@ def test_a_port_that_is_taken_is_said_with_its_address(serve: Serve) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 300, "\0"])
 def test_a_host_that_cannot_be_bound_is_said(host: str) -> None:
     files = descriptors()
-    with pytest.raises(OSError, match="http server .*:4242': cannot listen: .* Give a"):
+    with pytest.raises(
+        OSError, match=r"http server .*:4242': cannot listen: .* Give a"
+    ):
         HttpServer(host, 4242, hello).start()
     assert descriptors() == files
 
@@ -1332,8 +1398,9 @@ def test_close_before_start_and_with_odd_timeouts_does_no_harm() -> None:
     server.close(1.0)
     for timeout in (float("inf"), -1.0, 0):
         server.start()
+        thread = thread_of(server)
         server.close(timeout)
-        eventually(lambda: not any(t.name == "obs-http" for t in threading.enumerate()))
+        eventually(lambda thread=thread: not thread.is_alive())
         server.close(1.0)
 
 
@@ -1436,19 +1503,21 @@ def test_a_forked_child_lets_go_and_the_parent_goes_on(
     server = serve(tls=server_context() if tls else None)
     with Client(server, tls=tls) as kept, Client(server) as half:
         kept.send().answer()
-        half.send(PARTIAL)
+        if not tls:
+            half.send(PARTIAL)
         eventually(lambda: len(held(server)) == 2)
 
         def child() -> None:
-            before = descriptors()
+            before = open_files()
             server.forget() if leave == "forget" else server.close(1.0)
-            assert before - descriptors() == 6
+            assert len(before - open_files()) == 6
             server.forget()
             server.close(1.0)
             server.start()
             server.close(1.0)
 
         for _ in range(3):
+            eventually(lambda: len(held(server)) == 2)
             in_child(child)
             assert kept.send().answer().status == 200
             assert half.is_open()
