@@ -25,7 +25,13 @@ from hypothesis import strategies as st
 from obs.errors import DefinitionError
 from obs_exporters import _http_server
 from obs_exporters._http_request import Gate, RequestError, RequestParser, encode
-from obs_exporters._http_server import HttpLimits, HttpServer, Request, Response
+from obs_exporters._http_server import (
+    HttpLimits,
+    HttpServer,
+    Request,
+    Response,
+    _Loop,
+)
 
 DATA = Path(__file__).parent / "data"
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -710,10 +716,9 @@ def test_a_fault_in_the_loop_is_said_and_survived(
 ) -> None:
     said = Said()
     server = serve(on_error=said, limits=HttpLimits(accept_pause_seconds=0.01))
-    loop = type(server._loop)
     for method in ("_accept", "_read"):
         with monkeypatch.context() as patch:
-            patch.setattr(loop, method, lambda *_: 1 / 0)
+            patch.setattr(_Loop, method, lambda *_: 1 / 0)
             with Client(server) as client:
                 client.send()
                 eventually(lambda: said)
@@ -789,7 +794,6 @@ def test_a_reader_that_is_too_slow_is_cut(serve: Serve, tls: bool) -> None:
     )
     with Client(server, rcvbuf=4096, tls=tls) as client:
         client.send()
-        eventually(lambda: any(c.output for c in held(server)))
         got, was_reset = 0, False
         try:
             while data := client.sock.recv(1024):
@@ -798,7 +802,7 @@ def test_a_reader_that_is_too_slow_is_cut(serve: Serve, tls: bool) -> None:
         except ConnectionResetError:
             was_reset = True  # so the kernel has thrown the rest away, too
         assert was_reset or tls  # which takes it for an end
-        assert 0 < got < len(body) / 2
+        assert got < len(body) / 2
         eventually(lambda: not held(server))
 
 
@@ -867,6 +871,42 @@ def test_who_is_being_answered_is_not_evicted(serve: Serve) -> None:
         assert len(held(server)) == 4
         assert readers[0].answer().body == body
         assert ask(server).status == 200
+
+
+def test_who_is_here_is_looked_at_between_two_evictions(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def hang(_: Request) -> Response:
+        entered.set()
+        leave.wait(CLIENT_SECONDS)
+        return Response()
+
+    server = serve(hang, limits=HttpLimits(connections=2))
+    steps: list[str] = []
+
+    def note(name: str) -> None:
+        do = getattr(_Loop, name)
+
+        def noted(loop: _Loop) -> object:
+            steps.append(name)
+            return do(loop)
+
+        monkeypatch.setattr(_Loop, name, noted)
+
+    note("_wait")
+    note("_evict")
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(Client(server))
+        stack.enter_context(Client(server)).send()
+        assert entered.wait(5)
+        for _ in range(10):
+            stack.enter_context(Client(server))
+        leave.set()
+        eventually(lambda: steps.count("_evict") == 11)
+    assert ("_evict", "_evict") not in pairwise(steps)
 
 
 def test_hundreds_of_half_open_connections_starve_nobody(serve: Serve) -> None:
@@ -1212,11 +1252,39 @@ def test_tls_ends_with_its_goodbye(serve: Serve) -> None:
 
 
 def test_requests_in_one_tls_record_are_all_answered(serve: Serve) -> None:
-    """What OpenSSL holds decrypted is invisible to a selector."""
-    path = b"/" + b"a" * 3000
+    """What OpenSSL holds decrypted is invisible to a selector.
+
+    The first four fill the buffer and leave it empty; the fifth is with OpenSSL.
+    """
+    path = b"/" + b"a" * (3072 - len(GET))
+    request = GET.replace(b"/ ", path + b" ")
+    assert len(request) * 4 == 4096 + 8192
     with Client(serve(tls=server_context()), tls=True) as client:
-        client.send(GET.replace(b"/ ", path + b" ") * 5)
+        client.send(request * 5)
         assert [client.answer().body for _ in range(5)] == [path] * 5
+
+
+@pytest.mark.parametrize("want", [ssl.SSLWantWriteError, ssl.SSLWantReadError])
+def test_tls_may_want_the_other_direction_first(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, want: type[OSError]
+) -> None:
+    wanted: list[bytes] = []
+    send = ssl.SSLSocket.send
+
+    def stubborn(sock: ssl.SSLSocket, data: Any, flags: int = 0) -> int:
+        if sock.server_side and not wanted:
+            wanted.append(bytes(data))
+            raise want
+        return send(sock, data, flags)
+
+    monkeypatch.setattr(ssl.SSLSocket, "send", stubborn)
+    with Client(serve(tls=server_context()), tls=True) as client:
+        client.send()
+        eventually(lambda: wanted)
+        if want is ssl.SSLWantReadError:
+            client.send(b"\r\n")
+        assert client.answer().status == 200
+        assert client.send().answer().status == 200
 
 
 def test_plain_http_on_a_tls_port_is_cut_and_said(serve: Serve) -> None:
