@@ -205,12 +205,14 @@ class HttpServer:
             response = self._gate.refuse(request) or self._handler(request)
             return encode(response, keep=keep, head_only=head_only, version=version)
         except BaseException as error:  # noqa: BLE001 - SystemExit would end the thread
-            self._say("handler", f"the handler raised {shown(error)}; answered 500")
+            self._say("handler", "answered 500, for the handler raised", error)
             return encode(refusal(500), keep=keep, head_only=head_only, version=version)
 
-    def _say(self, reason: str, text: str) -> None:
+    def _say(self, reason: str, text: str, error: BaseException | None = None) -> None:
+        # A foreign exception's repr may raise anything, as may the callback.
         with suppress(BaseException):
-            self._on_error(reason, f"http server {self.address!r}: {text}.")
+            cause = "" if error is None else f" {shown(error)}"
+            self._on_error(reason, f"http server {self.address!r}: {text}{cause}.")
 
 
 class _State(Enum):
@@ -260,8 +262,8 @@ class _Loop:
     ) -> None:
         self.pid = os.getpid()
         self.thread = threading.Thread(target=self.run, name=server._name, daemon=True)
-        # Two joins of one thread at once may trip over each other in CPython (3.11,
-        # Thread._stop); any number may wait for a lock.
+        # Held while it runs. Several closers may wait for a lock; several joins at once
+        # may fail an assertion (CPython 3.11, Thread._stop).
         self.running = threading.Lock()
         self.running.acquire()
         self._answer = server._answer
@@ -333,7 +335,7 @@ class _Loop:
                 try:
                     self._tick()
                 except BaseException as error:  # noqa: BLE001 - the thread must live
-                    self._say("http_server", f"its loop raised {shown(error)}")
+                    self._say("http_server", "its loop raised", error)
                     sleep(self._limits.accept_pause_seconds)
         finally:
             self._release()
@@ -456,7 +458,7 @@ class _Loop:
             self._drop(connection)
         except BaseException as error:  # noqa: BLE001 - the others must be served
             self._drop(connection)
-            self._say("http_server", f"a connection raised {shown(error)}")
+            self._say("http_server", "a connection raised", error)
 
     def _shake(self, connection: _Connection) -> None:
         assert connection.tls is not None

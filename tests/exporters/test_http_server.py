@@ -630,13 +630,13 @@ def test_whatever_the_handler_raises_is_a_plain_500(
             assert answer.headers["content-type"] == "text/plain; charset=utf-8"
         assert client.send(GET.replace(b"/ ", b"/good ")).answer().body == b"good"
     address = f"127.0.0.1:{server.port}"
-    text = f"http server '{address}': the handler raised {error!r}; answered 500."
+    text = f"http server '{address}': answered 500, for the handler raised {error!r}."
     assert said == [("handler", text)] * 3
 
 
-class Hostile(Exception):
+class Hostile(BaseException):
     def __repr__(self) -> str:
-        raise RuntimeError
+        raise self
 
 
 @pytest.mark.parametrize(
@@ -707,8 +707,9 @@ def test_nothing_that_goes_wrong_in_the_report_disturbs(serve: Serve) -> None:
     def worse(reason: str, text: str) -> None:
         raise SystemExit(reason, text)
 
-    server = serve(fail, on_error=worse)
-    assert [ask(server).status for _ in range(3)] == [500] * 3
+    for on_error in (worse, Said()):
+        server = serve(fail, on_error=on_error)
+        assert [ask(server).status for _ in range(3)] == [500] * 3
 
 
 def test_a_fault_in_the_loop_is_said_and_survived(
