@@ -24,13 +24,14 @@ from hypothesis import strategies as st
 
 from obs.errors import DefinitionError
 from obs_exporters import _http_server
-from obs_exporters._http_request import Gate, RequestError, RequestParser, encode
+from obs_exporters._http_gate import Gate
+from obs_exporters._http_loop import Loop
+from obs_exporters._http_request import RequestError, RequestParser, encode
 from obs_exporters._http_server import (
     HttpLimits,
     HttpServer,
     Request,
     Response,
-    _Loop,
 )
 
 DATA = Path(__file__).parent / "data"
@@ -719,7 +720,7 @@ def test_a_fault_in_the_loop_is_said_and_survived(
     server = serve(on_error=said, limits=HttpLimits(accept_pause_seconds=0.01))
     for method in ("_accept", "_read"):
         with monkeypatch.context() as patch:
-            patch.setattr(_Loop, method, lambda *_: 1 / 0)
+            patch.setattr(Loop, method, lambda *_: 1 / 0)
             with Client(server) as client:
                 client.send()
                 eventually(lambda: said)
@@ -888,13 +889,13 @@ def test_who_is_here_is_looked_at_between_two_evictions(
     steps: list[str] = []
 
     def note(name: str) -> None:
-        do = getattr(_Loop, name)
+        do = getattr(Loop, name)
 
-        def noted(loop: _Loop) -> object:
+        def noted(loop: Loop) -> object:
             steps.append(name)
             return do(loop)
 
-        monkeypatch.setattr(_Loop, name, noted)
+        monkeypatch.setattr(Loop, name, noted)
 
     note("_wait")
     note("_evict")

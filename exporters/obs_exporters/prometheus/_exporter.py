@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from obs._fork import on_fork
 from obs.errors import DefinitionError, ObsError, StartFailed
 from obs.protocols import Source
-from obs_exporters._http_request import Gate, refusal
+from obs_exporters._http_gate import Gate
+from obs_exporters._http_request import refusal
 from obs_exporters._http_server import HttpServer, Request, Response
 from obs_exporters.prometheus._answer import own_answer, page_answer, plain
 from obs_exporters.prometheus._apps import ASGIApp, make_asgi_app, make_wsgi_app
