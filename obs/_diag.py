@@ -94,26 +94,33 @@ class Diag:
             tally.clear()
 
     def _line(self, reason: str, text: str) -> str:
-        # Foreign values may be part of it: no control character, no lone surrogate.
-        text = text.encode("utf-8", "replace").decode()
-        text = "".join([c if c.isprintable() else " " for c in text])
         if _stderr_is_a_terminal():
-            return f"obs: {self.service}: {text}"
-        # json costs 6 ms to import, and this is rare.
-        import json  # noqa: PLC0415
-
+            return f"obs: {_printable(self.service)}: {_printable(text)}"
         seconds, ns = divmod(self._clock.time_ns(), 1_000_000_000)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-        return json.dumps(
-            {
-                "time": f"{stamp}.{ns // 1_000_000:03d}Z",
-                "level": "warning",
-                "event": text,
-                "logger": "obs",
-                "service": self.service,
-                "reason": reason,
-            }
-        )
+        fields = {
+            "time": f"{stamp}.{ns // 1_000_000:03d}Z",
+            "level": "warning",
+            "event": text,
+            "logger": "obs",
+            "service": self.service,
+            "reason": reason,
+        }
+        # Not the json module: a first import takes a lock, and what interrupts it (a
+        # signal handler, a fork) would find a half-made module.
+        pairs = [f'"{key}": {_quoted(value)}' for key, value in fields.items()]
+        return f"{{{', '.join(pairs)}}}"
+
+
+def _printable(text: str) -> str:
+    """Give text that is one line: foreign values may be part of it."""
+    text = text.encode("utf-8", "replace").decode()
+    return "".join([c if c.isprintable() else " " for c in text])
+
+
+def _quoted(text: str) -> str:
+    escaped = _printable(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _stderr_is_a_terminal() -> bool:

@@ -4,6 +4,9 @@ import json
 import os
 import pty
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from obs._diag import Diag
 from obs.testing import FakeClock
 
@@ -50,9 +53,20 @@ def test_a_terminal_gets_plain_text():
 
 
 def test_a_line_is_one_line(capfd):
-    Diag("shop").say("a", "one\ntwo\x1b[31m\ud800")
+    Diag('a "shop"').say("a", 'one\ntwo\x1b[31m\ud800 \\ "é"')
     (line,) = capfd.readouterr().err.splitlines()
-    assert json.loads(line)["event"] == "one two [31m?"
+    assert json.loads(line)["event"] == 'one two [31m? \\ "é"'
+    assert json.loads(line)["service"] == 'a "shop"'
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=())))
+def test_every_text_becomes_one_line_of_json(text):
+    line = Diag(text)._line("reason", text)
+    assert len(line.splitlines()) == 1
+    printable = "".join(
+        c if c.isprintable() else " " for c in text.encode(errors="replace").decode()
+    )
+    assert json.loads(line)["event"] == json.loads(line)["service"] == printable
 
 
 def test_a_closed_stderr_is_no_error():
