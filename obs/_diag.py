@@ -42,7 +42,10 @@ class Diag:
     def dropped(self, signal: str, reason: str, n: int = 1, exporter: str = "") -> None:
         """Count ``n`` that were left out."""
         key = (signal, exporter, reason)
-        self._dropped.setdefault(key, Tally()).add(n)
+        tally = self._dropped.get(key)
+        if tally is None:
+            tally = self._dropped.setdefault(key, Tally())
+        tally.add(n)
 
     def truncated(self, signal: str, n: int = 1) -> None:
         """Count ``n`` values that were cut."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, final
 
 from obs._null import NULL_AROUND, NullAround
+from obs.metrics._block import SeriesBlock
 from obs.metrics._series import Labelled, Series
 
 
@@ -71,10 +72,13 @@ class LabelledHistogram(Labelled[Any]):
 
 
 @final
-class InfoMetric(Labelled[Any]):
+class InfoMetric:
     """Facts about the process as labels of a series that is always 1."""
 
-    __slots__ = ()
+    __slots__ = ("_block",)
+
+    def __init__(self, block: SeriesBlock[Any]) -> None:
+        self._block = block
 
     def set(self, *values: Any, **named: Any) -> None:
         """Put these label values in the place of what was set before."""

@@ -13,6 +13,11 @@ def label_text(value: object) -> str | None:
     None as empty text. Everything else, floats among it, is none: it would make a series
     for each of its values.
     """
+    if type(value) is int:
+        try:
+            return repr(value)
+        except ValueError:  # more digits than Python is willing to write
+            return None
     if isinstance(value, Enum):
         value = value.value
     if value is None:

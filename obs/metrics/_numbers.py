@@ -3,8 +3,12 @@
 INFINITE = float("inf")
 EXACT_INT = 2**53
 """Above this an int is recorded as a float: sums of ints cannot grow without bound."""
+LOWEST_INT = -EXACT_INT
 ONE = 1
 """The default amount: an identity test with it is the cheapest way to know it."""
+
+
+_TEXT = (str, bytes, bytearray)
 
 
 def exact_number(value: object) -> int | float | None:
@@ -14,7 +18,7 @@ def exact_number(value: object) -> int | float | None:
     is no number, nor is NaN or an infinity. A foreign ``__float__`` runs here, and what it
     raises makes it no number.
     """
-    if isinstance(value, str | bytes | bytearray):
+    if isinstance(value, _TEXT):
         return None
     try:
         if isinstance(value, int):

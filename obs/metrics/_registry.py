@@ -39,7 +39,7 @@ class Registry:
         cells: What holds the numbers; chosen for this Python when not given.
 
     Attributes:
-        series: How many series there are, the overflow series apart.
+        series: How many series there are, infos and overflow series apart.
         forked_ns: When this process was forked, by the monotonic clock; else 0.
         start_ns: Since when the process counts, in ns since the epoch.
     """

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from obs.metrics._around import Timer, Tracker
 from obs.metrics._callback import Callback
-from obs.metrics._numbers import EXACT_INT, INFINITE, ONE
+from obs.metrics._numbers import EXACT_INT, INFINITE, LOWEST_INT, ONE
 from obs.metrics._series import Series
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class SlotUpDown(Series):
         """Add to the value; see ``protocols.UpDown.inc``."""
         if amount is ONE:
             self._v += 1
+        elif (type(amount) is int and LOWEST_INT <= amount <= EXACT_INT) or (
+            type(amount) is float and amount - amount == 0.0
+        ):
+            self._v += amount
         elif (number := self._number("inc", amount, -INFINITE)) is not None:
             self._v += number
 
@@ -75,6 +79,10 @@ class SlotUpDown(Series):
         """Subtract from the value; see ``protocols.UpDown.dec``."""
         if amount is ONE:
             self._v -= 1
+        elif (type(amount) is int and LOWEST_INT <= amount <= EXACT_INT) or (
+            type(amount) is float and amount - amount == 0.0
+        ):
+            self._v -= amount
         elif (number := self._number("dec", amount, -INFINITE)) is not None:
             self._v -= number
 
@@ -97,8 +105,9 @@ class SlotGauge(SlotUpDown):
 
     def set(self, value: float) -> None:
         """Set the value; see ``protocols.Gauge.set``."""
-        if (type(value) is float and -INFINITE < value < INFINITE) or (
-            type(value) is int and -EXACT_INT <= value <= EXACT_INT
+        # What is finite minus itself is 0; a comparison with two constants costs 5 ns more.
+        if (type(value) is float and value - value == 0.0) or (
+            type(value) is int and LOWEST_INT <= value <= EXACT_INT
         ):
             self._v = value
         elif (number := self._number("set", value, -INFINITE)) is not None:
@@ -130,8 +139,8 @@ class SlotHistogram(Series):
     def observe(self, value: float) -> None:
         """Count one value; see ``protocols.Histogram.observe``."""
         if not (
-            (type(value) is float and -INFINITE < value < INFINITE)
-            or (type(value) is int and -EXACT_INT <= value <= EXACT_INT)
+            (type(value) is float and value - value == 0.0)
+            or (type(value) is int and LOWEST_INT <= value <= EXACT_INT)
         ):
             number = self._number("observe", value, -INFINITE)
             if number is None:

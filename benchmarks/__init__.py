@@ -1,0 +1,1 @@
+"""Nanoseconds, bytes and milliseconds beside other clients: ``python -m benchmarks``."""

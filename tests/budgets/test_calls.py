@@ -1,0 +1,195 @@
+"""How many Python functions a recording call runs: the same on every machine.
+
+Counted for the cells of Pythons with a GIL; those for each thread may take more.
+"""
+
+import gc
+import sys
+
+import pytest
+
+from obs import Obs
+from obs.metrics import SLOT_CELLS, Registry
+
+LABELS = ("method", "path", "status")
+ROW = ("GET", "/items", "200")
+NAMED = dict(zip(LABELS, ROW, strict=True))
+
+
+@pytest.fixture
+def registry():
+    return Registry(cells=SLOT_CELLS)
+
+
+def python_calls(operation):
+    """Give the names of the functions that run, ``operation`` itself left out.
+
+    The third of three runs counts: what is made at first use is there by then.
+    """
+    calls = []
+
+    def note(frame, event, argument):
+        if event == "call":
+            calls.append(frame.f_code.co_qualname)
+
+    previous = sys.getprofile()
+    gc.disable()  # a callback of the collector would be counted too
+    try:
+        for _ in range(3):
+            calls.clear()
+            sys.setprofile(note)
+            try:
+                operation()
+            finally:
+                sys.setprofile(previous)
+    finally:
+        gc.enable()
+    return calls[1:]
+
+
+@pytest.mark.parametrize("amount", [1, 2, 2.5])
+def test_to_increment_a_bound_counter_is_one_call(registry, amount):
+    counter = registry.counter("c", labels=LABELS).labels(*ROW)
+    assert python_calls(lambda: counter.inc(amount)) == ["SlotCounter.inc"]
+
+
+@pytest.mark.parametrize("amount", [1, 5, -2.5])
+def test_to_move_a_bound_updown_counter_is_one_call(registry, amount):
+    updown = registry.updown("u", labels=LABELS).labels(*ROW)
+    assert python_calls(lambda: updown.inc(amount)) == ["SlotUpDown.inc"]
+    assert python_calls(lambda: updown.dec(amount)) == ["SlotUpDown.dec"]
+
+
+@pytest.mark.parametrize("value", [7, 0.5, -1])
+def test_to_set_a_bound_gauge_is_one_call(registry, value):
+    gauge = registry.gauge("g", labels=LABELS).labels(*ROW)
+    assert python_calls(lambda: gauge.set(value)) == ["SlotGauge.set"]
+    assert python_calls(lambda: gauge.inc()) == ["SlotUpDown.inc"]
+    assert python_calls(lambda: gauge.dec()) == ["SlotUpDown.dec"]
+
+
+@pytest.mark.parametrize("value", [7, 0.5, 1e9])
+def test_to_observe_with_a_bound_histogram_is_one_call(registry, value):
+    histogram = registry.histogram("h", labels=LABELS).labels(*ROW)
+    assert python_calls(lambda: histogram.observe(value)) == ["SlotHistogram.observe"]
+
+
+def test_an_instrument_without_labels_costs_what_a_bound_one_costs(registry):
+    counter, gauge = registry.counter("c"), registry.gauge("g")
+    histogram = registry.histogram("h")
+    assert len(python_calls(lambda: counter.inc())) == 1
+    assert len(python_calls(lambda: gauge.set(0.5))) == 1
+    assert len(python_calls(lambda: histogram.observe(0.5))) == 1
+
+
+def test_labels_by_position_add_one_call(registry):
+    counter = registry.counter("c", labels=LABELS)
+    calls = python_calls(lambda: counter.labels(*ROW).inc())
+    assert calls == ["Labelled.labels", "SlotCounter.inc"]
+
+
+def test_labels_by_name_add_one_call(registry):
+    counter = registry.counter("c", labels=LABELS)
+    calls = python_calls(lambda: counter.labels(**NAMED).inc())
+    assert calls == ["Labelled.labels", "SlotCounter.inc"]
+
+
+def test_a_timed_block_adds_enter_and_exit(registry):
+    histogram = registry.histogram("h", unit="s")
+    timer = histogram.time()
+
+    def block():
+        with timer:
+            pass
+
+    assert len(python_calls(block)) <= 3
+
+
+@pytest.fixture
+def tel():
+    # Instances make their registry themselves, with the cells of this Python.
+    instance = Obs("budgets", runtime=False)
+    if instance.metrics.cells is not SLOT_CELLS:
+        pytest.skip("this Python has cells for each thread")
+    return instance
+
+
+def work(channel):
+    return channel
+
+
+def pair(channel, shop):
+    return channel
+
+
+async def awork(channel):
+    return channel
+
+
+def fail(channel):
+    raise KeyError(channel)
+
+
+def added(operation):
+    """Give the calls that a decorator adds, or those of an ``await`` of it."""
+    own = {"work", "awork", "fail", "pair"}
+    return [name for name in python_calls(operation) if name not in own]
+
+
+def test_a_decorated_call_adds_six_calls(tel):
+    decorated = tel.operation("op")(work)
+    calls = added(lambda: decorated("web"))
+    assert len(calls) <= 6, calls
+
+
+def test_a_decorated_coroutine_adds_six_calls(tel):
+    decorated = tel.operation("op")(awork)
+    coroutines = [decorated("web") for _ in range(3)]
+
+    def run():
+        try:
+            coroutines.pop().send(None)
+        except StopIteration:
+            return
+
+    calls = added(run)
+    assert len(calls) <= 6, calls
+
+
+def test_labels_of_a_decorated_call_add_none(tel):
+    one_label = tel.operation("one", labels=("channel",))(work)
+    two_labels = tel.operation("two", labels=("channel", "shop"))(pair)
+    calls = added(lambda: one_label("web"))
+    assert len(calls) <= 6, calls
+    calls = added(lambda: two_labels("web", "de"))
+    assert len(calls) <= 6, calls
+
+
+def test_a_decorated_call_that_fails_adds_nine_calls(tel):
+    decorated = tel.operation("op")(fail)
+
+    def call():
+        try:
+            decorated("web")
+        except KeyError:
+            return
+
+    calls = added(call)
+    assert len(calls) <= 9, calls
+
+
+def test_exporters_add_no_call():
+    class Attached:
+        name = "attached"
+
+        def start(self, source):
+            source.check(lambda family: None)
+
+        def close(self, deadline):
+            pass
+
+    tel = Obs("budgets", runtime=False, exporters=[Attached() for _ in range(6)])
+    counter = tel.counter("c", labels=LABELS)
+    alone = python_calls(lambda: counter.labels(*ROW).inc())
+    with tel.start():
+        assert python_calls(lambda: counter.labels(*ROW).inc()) == alone
