@@ -17,7 +17,7 @@ _MAX_SAID = 1_000
 class Diag:
     """The self counters of one instance; takes no lock, never raises by itself.
 
-    Threads: any, at any moment; a fork keeps the counts of the parent.
+    Threads: any, at any moment; a forked child counts from zero.
 
     Args:
         service: The service's name, part of each line.
@@ -59,6 +59,10 @@ class Diag:
         """
         if self.strict:
             raise InvalidValue(text)
+        self.left_out(what, text)
+
+    def left_out(self, what: str, text: str) -> None:
+        """Count what a reading cannot show, and say it once for each ``what``."""
         self.dropped("metrics", "invalid")
         self.say("invalid", text, once=f"invalid {what}")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from obs._diag import Diag
+from obs._fork import on_fork
 from obs._source import InstanceSource
 from obs.errors import DefinitionError, StartFailed, shown
 from obs.model import FlushResult
@@ -45,7 +46,8 @@ class Lifecycle:
         diag: Diag,
         shutdown_timeout: float,
     ) -> None:
-        if not isinstance(shutdown_timeout, int | float) or shutdown_timeout < 0:
+        is_number = type(shutdown_timeout) in (int, float)
+        if not is_number or not 0 <= shutdown_timeout < float("inf"):
             text = (
                 f"Obs: shutdown_timeout got {shown(shutdown_timeout)}, needs seconds of "
                 "at least 0."
@@ -58,7 +60,8 @@ class Lifecycle:
         self._started: dict[int, object] = {}
         self._sources: dict[int, InstanceSource] = {}
         self.ever_started = False
-        self.exporters = [_check_exporter(exporter) for exporter in exporters]
+        self.exporters = _check_exporters(exporters)
+        on_fork(self)
 
     def start(self) -> None:
         """Start what is not running in this process.
@@ -78,6 +81,10 @@ class Lifecycle:
             raise
         if self._hook is not None:
             self._hook.start()
+
+    def after_fork_in_child(self) -> None:
+        """Count as not started: what runs, runs in the parent."""
+        self._started.clear()
 
     def attach(self, exporter: PullExporter) -> None:
         """Add an exporter, and start it if the instance runs."""
@@ -131,6 +138,14 @@ class Lifecycle:
 
 def _name_of(exporter: object) -> str:
     return str(getattr(exporter, "name", type(exporter).__name__))
+
+
+def _check_exporters(exporters: Iterable[PullExporter]) -> list[PullExporter]:
+    try:
+        return [_check_exporter(exporter) for exporter in exporters]
+    except TypeError:
+        text = f"Obs: exporters got {shown(exporters)}, needs a list of exporters."
+        raise DefinitionError(text) from None
 
 
 def _check_exporter(exporter: PullExporter) -> PullExporter:

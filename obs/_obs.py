@@ -9,10 +9,11 @@ from obs._clock import SystemClock
 from obs._diag import Diag
 from obs._lifecycle import Lifecycle
 from obs._source import InstanceSource, ProcessResource, SelfCollector
+from obs.catalog import definitions
 from obs.limits import Limits
 from obs.metrics import DEFAULT_SECONDS, Registry
 from obs.model import FlushResult, Snapshot
-from obs.operation import Classify, OperationDecorator
+from obs.operation import Classify, OperationDecorator, check_rule
 from obs.protocols import Clock, Counter, Decorator, Gauge, Histogram, PullExporter
 
 
@@ -59,10 +60,13 @@ class Obs:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
+        check_rule(classify)
         find_resource = ProcessResource(service, version, environment, resource)
         diag = Diag(service, strict=strict, clock=clock)
         metrics = Registry(limits, clock=clock, diag=diag)
-        metrics.register(SelfCollector(metrics, diag))
+        metrics.register(
+            SelfCollector(metrics, diag), families=definitions(SelfCollector.NAMES)
+        )
         hook = None
         if runtime:
             from obs.runtime import Runtime  # noqa: PLC0415 - psutil, platform
@@ -92,7 +96,7 @@ class Obs:
         return Running(self)
 
     def attach(self, exporter: PullExporter) -> None:
-        """Add an exporter; it starts at once if the instance has been started.
+        """Add an exporter; it starts at once if the instance runs in this process.
 
         Raises:
             StartFailed: It could not start; it is not added then.
@@ -104,7 +108,7 @@ class Obs:
         self._lifecycle.detach(exporter)
 
     def close(self, timeout: float | None = None) -> FlushResult:
-        """Stop what ``start`` started, by one deadline; never raises.
+        """Stop what ``start`` started, by one deadline; what fails is said, not raised.
 
         Args:
             timeout: In seconds; ``shutdown_timeout`` when None.

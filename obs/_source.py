@@ -13,10 +13,15 @@ from obs.model import MetricFamily, Resource, Snapshot
 class SelfCollector:
     """Yields the counts that obs keeps of itself.
 
+    Attributes:
+        NAMES: What it yields, by the catalogue's names.
+
     Args:
         registry: The registry whose series are counted.
         diag: The counts.
     """
+
+    NAMES = ("obs.dropped", "obs.truncated", "obs.series")
 
     def __init__(self, registry: Registry, diag: Diag) -> None:
         self._registry = registry
@@ -51,6 +56,7 @@ class InstanceSource:
         self._resource = resource
         self._exporter = exporter
         self._callbacks: list[Callable[[MetricFamily], None]] = []
+        diag.dropped("metrics", "invalid", 0, exporter)
 
     @property
     def resource(self) -> Resource:
@@ -109,7 +115,11 @@ class ProcessResource:
             if not isinstance(value, str):
                 text = f"Obs: {what} got {shown(value)}, needs text."
                 raise DefinitionError(text)
-        self._given = dict(given or {})
+        try:
+            self._given = dict(given or {})
+        except (TypeError, ValueError):
+            text = f"Obs: resource got {shown(given)}, needs a mapping of text to text."
+            raise DefinitionError(text) from None
         for name, value in self._given.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 text = f"Obs: resource[{shown(name)}] got {shown(value)}, needs text."

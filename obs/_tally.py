@@ -32,7 +32,7 @@ class Tally:
         return sum(list(self._parts.values()))
 
     def clear(self) -> None:
-        """Start from zero again; only for a child just forked, which has one thread."""
+        """Start from zero again; what others add at this moment may be lost with it."""
         # In place, for an addition that the fork interrupted goes on in this dict.
-        for thread in self._parts:
+        for thread in list(self._parts):
             self._parts[thread] = 0

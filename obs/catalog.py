@@ -3,7 +3,7 @@
 The one place where such a name is written; exporters and dashboards read it here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from obs.model import Kind, MetricFamily
@@ -47,6 +47,10 @@ class Builtin(NamedTuple):
     prometheus_labels: Mapping[str, str] = {}
     otlp: str = ""
     bounds: tuple[float, ...] = DEFAULT_SECONDS
+
+    def definition(self) -> MetricFamily:
+        """Give the family with one block that has no rows."""
+        return self.family({})
 
     def family(self, values: float | Mapping[tuple[str, ...], float]) -> MetricFamily:
         """Give a family of one number, or of numbers by label values."""
@@ -276,3 +280,8 @@ _ALL = (
 
 CATALOG: Mapping[str, Builtin] = {builtin.name: builtin for builtin in _ALL}
 """The built-in metrics by their internal names."""
+
+
+def definitions(names: Iterable[str]) -> list[MetricFamily]:
+    """Give the families of some built-in metrics, without rows."""
+    return [CATALOG[name].definition() for name in names]

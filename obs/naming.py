@@ -29,14 +29,8 @@ def check_label_names(metric: str, labels: Iterable[str], kind: str) -> tuple[st
         DefinitionError: One is not a name, is there twice, or is reserved: names that
             begin with ``__`` belong to Prometheus, ``le`` to the buckets of histograms.
     """
-    if isinstance(labels, str):
-        text = (
-            f"metric {metric!r}: labels got the text {shown(labels)}, needs a list of "
-            f"names. Write labels=({labels!r},)."
-        )
-        raise DefinitionError(text)
     names: list[str] = []
-    for name in labels:
+    for name in list_of_names(f"metric {metric!r}", labels):
         _check(f"metric {metric!r}: label", name)
         if name in names:
             text = f"metric {metric!r}: label {name!r} is there twice. Remove one."
@@ -46,6 +40,25 @@ def check_label_names(metric: str, labels: Iterable[str], kind: str) -> tuple[st
             raise DefinitionError(text)
         names.append(name)
     return tuple(names)
+
+
+def list_of_names(what: str, labels: Iterable[str]) -> list[str]:
+    """Give label names as a list.
+
+    Raises:
+        DefinitionError: It is one text, or nothing that can be iterated.
+    """
+    if isinstance(labels, str):
+        text = (
+            f"{what}: labels got the text {shown(labels)}, needs a list of names. "
+            f"Write labels=({labels!r},)."
+        )
+        raise DefinitionError(text)
+    try:
+        return list(labels)
+    except TypeError:
+        text = f"{what}: labels got {shown(labels)}, needs a list of names."
+        raise DefinitionError(text) from None
 
 
 def check_unit(metric: str, unit: object) -> str:

@@ -8,6 +8,7 @@ from obs._calls import wrap
 from obs.catalog import CATALOG
 from obs.errors import DefinitionError, shown
 from obs.metrics import Registry, label_text
+from obs.naming import list_of_names
 from obs.protocols import P, R
 
 Classify: TypeAlias = Callable[[BaseException], str | None]
@@ -47,13 +48,7 @@ class OperationDecorator:
                 "@tel.operation() with parentheses."
             )
             raise DefinitionError(text)
-        for rule in (classify, fallback):
-            if rule is not None and not callable(rule):
-                text = (
-                    f"operation: classify got {shown(rule)}, needs a function that "
-                    "takes an exception."
-                )
-                raise DefinitionError(text)
+        check_rule(classify)
         self._registry = registry
         self._name = name
         self._labels = labels
@@ -65,7 +60,9 @@ class OperationDecorator:
         Raises:
             DefinitionError: It is none, or a label is no parameter of it.
         """
-        target = getattr(function, "__func__", function)
+        target: Callable[..., Any] = function
+        if isinstance(function, classmethod | staticmethod):
+            target = function.__func__
         name = self._name or str(getattr(target, "__qualname__", ""))
         name = name.replace("<locals>.", "")
         if not name:
@@ -161,13 +158,10 @@ class Operation:
             text = None
         if text is not None:
             return text
-        diag = self._registry.diag
-        diag.dropped("metrics", "invalid")
-        diag.say(
-            "invalid",
+        self._registry.diag.invalid(
+            f"label of {self._name}",
             f"operation {self._name!r}: a label got a {type(value).__name__}, needs "
             "str, int, bool, Enum or None. It counts as 'other'.",
-            once=f"other {self._name}",
         )
         return "other"
 
@@ -180,13 +174,10 @@ class Operation:
             if outcome in OUTCOMES:
                 return outcome
             if outcome is not None:
-                diag = self._registry.diag
-                diag.dropped("metrics", "invalid")
-                diag.say(
-                    "invalid",
+                self._registry.diag.invalid(
+                    f"classify of {self._name}",
                     f"operation {self._name!r}: classify() gave {shown(outcome)}, "
                     f"needs None or one of {', '.join(OUTCOMES)}. It was ignored.",
-                    once=f"classify {self._name}",
                 )
         return None
 
@@ -225,14 +216,15 @@ def _is_client_error(error: Exception) -> bool:
     return False
 
 
-def _check_labels(name: str, labels: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(labels, str):
-        text = (
-            f"operation {name!r}: labels got the text {shown(labels)}, needs a list of "
-            f"names. Write labels=({labels!r},)."
-        )
+def check_rule(rule: object) -> None:
+    """Raise ``DefinitionError`` if this is no rule for ``classify=``."""
+    if rule is not None and not callable(rule):
+        text = f"classify got {shown(rule)}, needs a function that takes an exception."
         raise DefinitionError(text)
-    names = tuple(labels)
+
+
+def _check_labels(name: str, labels: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(list_of_names(f"operation {name!r}", labels))
     for label in names:
         if label in _DURATION.labels:
             text = (

@@ -9,7 +9,15 @@ collector callback, takes no lock and never raises (a strict instance raises
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from enum import Enum
-from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import (
+    Any,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    runtime_checkable,
+)
 
 from obs._clock import Clock
 from obs.model import (
@@ -47,7 +55,6 @@ __all__ = [
 LabelValue: TypeAlias = str | int | bool | Enum | None
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 
 
 class Around(AbstractContextManager[None], Protocol):
@@ -146,6 +153,9 @@ class Gauge(Protocol):
                 finite number the series is left out.
             owner: Held weakly: when it is gone, so is the series. Without an owner,
                 ``fn`` and all it refers to live as long as the series.
+
+        Raises:
+            DefinitionError: ``fn`` cannot be called, or ``owner`` cannot be held weakly.
         """
         ...
 
@@ -178,7 +188,10 @@ class Histogram(Protocol):
         ...
 
     def time(self) -> Around:
-        """Observe how many seconds a block or call takes, however it ends."""
+        """Observe how long a block or call takes, however it ends.
+
+        In the unit of the histogram if that is a unit of time, else in seconds.
+        """
         ...
 
     def labels(self, *values: LabelValue, **named: LabelValue) -> "Histogram":
@@ -230,9 +243,29 @@ class Span(Protocol):
         """End it; what comes later is ignored."""
         ...
 
+    def __enter__(self) -> Self:
+        """Make it the current span."""
+        ...
+
+    def __exit__(self, *exc_info: object) -> None:
+        """End it, with the exception that ended the block."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Make it the current span."""
+        ...
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """End it, with the exception that ended the block."""
+        ...
+
 
 class Logger(Protocol):
     """A structured logger; structurally a structlog bound logger."""
+
+    def trace(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Log at level trace."""
+        ...
 
     def debug(self, event: str, /, *args: Any, **fields: Any) -> None:
         """Log at level debug."""
@@ -260,6 +293,22 @@ class Logger(Protocol):
 
     def bind(self, **fields: Any) -> "Logger":
         """Give a logger that adds these fields to each record."""
+        ...
+
+    def unbind(self, *names: str) -> "Logger":
+        """Give a logger without these fields; raises KeyError where one is not bound."""
+        ...
+
+    def try_unbind(self, *names: str) -> "Logger":
+        """Give a logger without these fields, bound or not."""
+        ...
+
+    def new(self, **fields: Any) -> "Logger":
+        """Give a logger with these fields and no others."""
+        ...
+
+    def is_enabled(self, level: str) -> bool:
+        """Whether a record of this level would be kept."""
         ...
 
 

@@ -124,6 +124,14 @@ class SeriesBlock(Generic[S]):
             columns = [value for _, value in asked if value is not None]
         return Block(self.label_names, rows, columns, (), start_ns, starts)
 
+    def has_recorded(self) -> bool:
+        """Whether any series has another number than at its start."""
+        cells = list(self.children.values())
+        columns = type(cells[0]).read(cells) if cells else []  # type: ignore[attr-defined]
+        if self.metric.kind == "histogram":
+            return any(any(counts) for counts, _ in columns)
+        return any(value for value in columns if value.__class__ is not Callback)
+
     def rebase(self) -> None:
         """Start from zero in a forked child."""
         self.starts.clear()

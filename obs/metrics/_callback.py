@@ -63,17 +63,19 @@ class Callback:
 
     def __add__(self, amount: object) -> "Callback":
         """Stay what it is when somebody calls ``inc`` or ``dec``."""
-        self._report("its value comes from a function, so inc() and dec() do nothing")
+        metric = self._series._block.metric
+        metric.registry.diag.invalid(
+            metric.name,
+            f"gauge {metric.name!r}: its value comes from a function, so inc() and dec() "
+            "do nothing. It was left out.",
+        )
         return self
 
     __sub__ = __add__
 
     def _report(self, what: str) -> None:
         metric = self._series._block.metric
-        diag = metric.registry.diag
-        diag.dropped("metrics", "invalid")
-        diag.say(
-            "invalid",
+        metric.registry.diag.left_out(
+            f"function of {metric.name}",
             f"gauge {metric.name!r}: {what}. It was left out.",
-            once=f"callback {metric.name}",
         )

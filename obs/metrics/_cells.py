@@ -35,7 +35,7 @@ class Cells(NamedTuple):
 SLOT_CELLS = Cells(SlotCounter, SlotUpDown, SlotGauge, SlotHistogram)
 THREAD_CELLS = Cells(ThreadCounter, ThreadUpDown, ThreadGauge, ThreadHistogram)
 
-_PROVEN_VERSIONS = ((3, 11), (3, 14))
+_PROVEN_VERSIONS = ((3, 11), (3, 13))
 
 
 def default_cells() -> Cells:

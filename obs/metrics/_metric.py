@@ -92,6 +92,10 @@ class Metric:
         """Give the family of this moment."""
         return self._family([block.read(start_ns) for block in self._live()])
 
+    def has_recorded(self) -> bool:
+        """Whether any series has another number than at its start."""
+        return self.kind != "info" and any(b.has_recorded() for b in self._live())
+
     def rebase(self) -> None:
         """Start from zero in a forked child; what an info says stays."""
         if self.kind != "info":

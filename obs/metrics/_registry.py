@@ -9,7 +9,7 @@ from typing import Any
 from obs._clock import SystemClock
 from obs._diag import Diag
 from obs._fork import on_fork
-from obs.catalog import DEFAULT_SECONDS, Builtin
+from obs.catalog import CATALOG, DEFAULT_SECONDS, Builtin
 from obs.errors import DefinitionError, MetricConflict, shown
 from obs.limits import Limits
 from obs.metrics._block import SeriesBlock
@@ -55,6 +55,12 @@ class Registry:
     ) -> None:
         self.limits = limits or Limits()
         self.clock: Clock = clock or SystemClock()
+        if not isinstance(self.limits, Limits):
+            text = f"limits got {shown(limits)}, needs Limits(series=...)."
+            raise DefinitionError(text)
+        if not callable(getattr(self.clock, "monotonic_ns", None)):
+            text = f"clock got {shown(clock)}, needs time_ns() and monotonic_ns()."
+            raise DefinitionError(text)
         self.diag = diag or Diag(strict=strict, clock=self.clock)
         self.cells = cells or default_cells()
         self.series = 0
@@ -62,6 +68,7 @@ class Registry:
         self.start_ns = self.clock.time_ns()
         self._metrics: dict[str, Metric] = {}
         self._collectors: dict[int, Collector] = {}
+        self._declared: list[MetricFamily] = []
         self._checks: list[Callable[[MetricFamily], None]] = []
         on_fork(self)
 
@@ -187,18 +194,28 @@ class Registry:
         )
         return metric.block(names, fixed)
 
-    def register(self, collector: Collector) -> None:
+    def register(
+        self, collector: Collector, *, families: Iterable[MetricFamily] = ()
+    ) -> None:
         """Have a collector asked for families whenever the registry is read.
 
         What it yields under a name that the registry has already is left out and counted,
         as is everything behind an exception that it raises.
 
+        Args:
+            collector: Has ``collect()``.
+            families: What it will yield, as far as it is known, without rows: exporters
+                check these names as they check those of instruments.
+
         Raises:
-            DefinitionError: It has no ``collect`` method.
+            DefinitionError: It has no ``collect`` method, or an exporter refuses a name.
         """
         if not isinstance(collector, Collector):
             text = f"register() got {shown(collector)}, needs an object with collect()."
             raise DefinitionError(text)
+        for family in families:
+            self._check(family)
+            self._declared.append(family)
         self._collectors[id(collector)] = collector
 
     def unregister(self, collector: Collector) -> None:
@@ -207,8 +224,9 @@ class Registry:
 
     def check(self, callback: Callable[[MetricFamily], None]) -> None:
         """Show every definition, now and later, to ``callback``; see ``Source.check``."""
-        for metric in list(self._metrics.values()):
-            callback(metric.definition())
+        definitions = [metric.definition() for metric in list(self._metrics.values())]
+        for definition in [*self._declared, *definitions]:
+            callback(definition)
         self._checks.append(callback)
 
     def uncheck(self, callback: Callable[[MetricFamily], None]) -> None:
@@ -230,13 +248,8 @@ class Registry:
         return Snapshot(list(families.values()), self.start_ns, self.clock.time_ns())
 
     def has_recorded(self) -> bool:
-        """Whether any measurement has been made, infos and collectors apart."""
-        return any(
-            any(block.values)
-            for metric in list(self._metrics.values())
-            if metric.kind != "info"
-            for block in metric.read(0).blocks
-        )
+        """Whether anything has been recorded, infos apart; asks nobody else."""
+        return any(metric.has_recorded() for metric in list(self._metrics.values()))
 
     def after_fork_in_child(self) -> None:
         """Start from zero: what the parent counted is in the parent."""
@@ -256,7 +269,9 @@ class Registry:
         bounds: tuple[float, ...] = (),
         combine: str = "sum",
     ) -> Any:
-        check_metric_name(name)
+        if check_metric_name(name) in CATALOG:
+            text = f"metric {name!r}: obs records it itself. Take another name."
+            raise DefinitionError(text)
         names = check_label_names(name, labels, kind)
         check_unit(name, unit)
         where = _caller()
@@ -270,19 +285,22 @@ class Registry:
     def _metric(self, wanted: Metric) -> Metric:
         metric = self._metrics.get(wanted.name)
         if metric is None:
-            for check in list(self._checks):
-                check(wanted.definition())
+            self._check(wanted.definition())
             # No lock: a signal handler may define the same metric in between.
             metric = self._metrics.setdefault(wanted.name, wanted)
         if metric is not wanted and (difference := metric.difference(wanted)):
             raise MetricConflict(wanted.name, metric.where, wanted.where, difference)
         return metric
 
+    def _check(self, definition: MetricFamily) -> None:
+        for check in list(self._checks):
+            check(definition)
+
     def _collect(self, collector: Collector) -> Iterable[MetricFamily]:
         families = []
         try:
             for family in collector.collect():
-                if isinstance(family, MetricFamily):
+                if isinstance(family, MetricFamily) and _is_whole(family):
                     families.append(family)
                 else:
                     self._left_out(f"a collector yielded {shown(family)}")
@@ -292,12 +310,29 @@ class Registry:
         return families
 
     def _left_out(self, what: str) -> None:
-        self.diag.dropped("metrics", "invalid")
-        self.diag.say("invalid", f"snapshot: {what}. It was left out.", once=what)
+        self.diag.left_out(what, f"snapshot: {what}. It was left out.")
+
+
+def _is_whole(family: MetricFamily) -> bool:
+    """Whether a foreign family has a name, and columns of one length."""
+    if type(family.name) is not str:
+        return False
+    for block in family.blocks:
+        width, length = len(block.label_names), len(block.rows)
+        columns = [block.values, block.counts] if block.counts else [block.values]
+        if any(len(column) != length for column in columns):
+            return False
+        if any(len(row) != width for row in block.rows):
+            return False
+    return True
 
 
 def _check_bounds(name: object, buckets: Iterable[float]) -> tuple[float, ...]:
-    given = list(buckets)
+    try:
+        given = list(buckets)
+    except TypeError:
+        text = f"histogram {shown(name)}: buckets got {shown(buckets)}, needs numbers."
+        raise DefinitionError(text) from None
     if not 1 <= len(given) <= _MAX_BOUNDS:
         text = (
             f"histogram {shown(name)}: buckets has {len(given)} bounds, "

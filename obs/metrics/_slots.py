@@ -1,6 +1,6 @@
 """Cells for Pythons with a GIL: a plain ``+=`` on a slot, which is exact there.
 
-CPython 3.11 to 3.14 switches threads, runs signal handlers and delivers asynchronous
+CPython 3.11 to 3.13 switches threads, runs signal handlers and delivers asynchronous
 exceptions only where a function is entered, after a call, and at a backward jump (3.11
 also runs collector callbacks where a collectable object is made). Between the load and
 the store of ``self._v += amount`` there is none of these, as long as both operands are

@@ -34,7 +34,9 @@ class Snapshot:
         for family in self.families:
             if family.name == name:
                 return family
-        raise KeyError(name)
+        there_are = [family.name for family in self.families]
+        text = f"no metric {name!r}; there are {there_are}"
+        raise KeyError(text)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the snapshot as plain dictionaries and lists that JSON can hold.
@@ -124,6 +126,8 @@ def _increase(
             starts[row] = max(block.start_of(row), since_ns)
             continue
         earlier, at = match
+        if values[index] < earlier.values[at] and not counts:
+            continue  # a foreign counter that fell has started again
         values[index] -= earlier.values[at]
         if counts:
             counts[index] = [

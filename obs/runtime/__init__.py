@@ -2,7 +2,7 @@
 
 import gc
 
-from obs.catalog import CATALOG
+from obs.catalog import CATALOG, definitions
 from obs.metrics import Registry
 from obs.runtime._gc import GcPauses
 from obs.runtime._interpreter import InterpreterCollector, python_version
@@ -23,8 +23,8 @@ class Runtime:
     """
 
     def __init__(self, registry: Registry) -> None:
-        registry.register(ProcessCollector())
-        registry.register(InterpreterCollector())
+        for collector in (ProcessCollector(), InterpreterCollector()):
+            registry.register(collector, families=definitions(collector.NAMES))
         registry.block(CATALOG["python.info"]).set_only(python_version(), {})
         self._pauses = GcPauses(registry)
 

@@ -10,16 +10,23 @@ from obs.model import MetricFamily
 
 
 class InterpreterCollector:
-    """Reads the garbage collector's own counts for each generation."""
+    """Reads the garbage collector's own counts for each generation.
+
+    Attributes:
+        NAMES: What it yields, by the catalogue's names.
+    """
+
+    NAMES = (
+        "cpython.gc.collections",
+        "cpython.gc.collected_objects",
+        "cpython.gc.uncollectable_objects",
+    )
 
     def collect(self) -> Iterable[MetricFamily]:
         """Yield collections, collected and uncollectable objects."""
         generations = gc.get_stats()
-        for name, key in (
-            ("cpython.gc.collections", "collections"),
-            ("cpython.gc.collected_objects", "collected"),
-            ("cpython.gc.uncollectable_objects", "uncollectable"),
-        ):
+        keys = ("collections", "collected", "uncollectable")
+        for name, key in zip(self.NAMES, keys, strict=True):
             yield CATALOG[name].family(
                 {(str(i),): stats[key] for i, stats in enumerate(generations)}
             )

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from obs.catalog import CATALOG
 from obs.model import MetricFamily
@@ -12,13 +12,37 @@ if TYPE_CHECKING:
     import psutil
 
 
+def _descriptor_limit() -> float:
+    import resource  # noqa: PLC0415 - not there on Windows
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return float("inf") if soft == resource.RLIM_INFINITY else soft
+
+
+_READINGS: dict[str, Callable[[Any], float]] = {
+    "process.cpu.time": lambda process: sum(process.cpu_times()[:2]),
+    "process.memory.usage": lambda process: process.memory_info().rss,
+    "process.memory.virtual": lambda process: process.memory_info().vms,
+    "process.unix.file_descriptor.count": lambda process: process.num_fds(),
+    "process.unix.file_descriptor.limit": lambda process: _descriptor_limit(),
+    "process.thread.count": lambda process: process.num_threads(),
+    "process.start_time": lambda process: process.create_time(),
+    "process.uptime": lambda process: time.time() - process.create_time(),
+}
+
+
 class ProcessCollector:
     """Reads memory, CPU, descriptors and threads of this process.
 
     Reads only what costs microseconds whatever the size of the process: no list of
     open files, no memory map. What the platform does not have, or does not tell, is left
     out.
+
+    Attributes:
+        NAMES: What it yields, by the catalogue's names.
     """
+
+    NAMES = tuple(_READINGS)
 
     def __init__(self) -> None:
         self._process: psutil.Process | None = None
@@ -33,27 +57,10 @@ class ProcessCollector:
             self._pid = os.getpid()
             self._process = psutil.Process(self._pid)
         process = self._process
-        readings: dict[str, Callable[[], float]] = {
-            "process.cpu.time": lambda: sum(process.cpu_times()[:2]),
-            "process.memory.usage": lambda: process.memory_info().rss,
-            "process.memory.virtual": lambda: process.memory_info().vms,
-            "process.unix.file_descriptor.count": lambda: process.num_fds(),  # noqa: PLW0108 - not there on Windows
-            "process.unix.file_descriptor.limit": _descriptor_limit,
-            "process.thread.count": process.num_threads,
-            "process.start_time": process.create_time,
-            "process.uptime": lambda: time.time() - process.create_time(),
-        }
         with process.oneshot():
-            for name, read in readings.items():
+            for name, read in _READINGS.items():
                 try:
-                    value = read()
+                    value = read(process)
                 except (psutil.Error, OSError, AttributeError, ImportError):
                     continue
                 yield CATALOG[name].family(value)
-
-
-def _descriptor_limit() -> float:
-    import resource  # noqa: PLC0415 - not there on Windows
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return float("inf") if soft == resource.RLIM_INFINITY else soft

@@ -1,7 +1,7 @@
 """An exporter that keeps what it is given."""
 
 from obs.errors import ObsError
-from obs.model import MetricFamily, Point
+from obs.model import Point, Snapshot
 from obs.protocols import Source
 
 
@@ -25,7 +25,7 @@ class MemoryExporter:
         """Do nothing: what was recorded can still be read."""
 
     @property
-    def metrics(self) -> list[MetricFamily]:
+    def metrics(self) -> Snapshot:
         """The families of this moment.
 
         Raises:
@@ -34,7 +34,7 @@ class MemoryExporter:
         if self._source is None:
             text = "MemoryExporter: nothing is here before tel.start()."
             raise ObsError(text)
-        return list(self._source.snapshot())
+        return self._source.snapshot()
 
     def point(self, name: str, /, **labels: str) -> Point:
         """Give a series of a metric; see ``MetricFamily.point``.
@@ -42,7 +42,7 @@ class MemoryExporter:
         Raises:
             KeyError: There is no such metric or series.
         """
-        return self._family(name).point(**labels)
+        return self.metrics[name].point(**labels)
 
     def value(self, name: str, /, **labels: str) -> int | float:
         """Give the number of a series; of a histogram, how many values it has.
@@ -50,13 +50,4 @@ class MemoryExporter:
         Raises:
             KeyError: There is no such metric or series.
         """
-        return self._family(name).value(**labels)
-
-    def _family(self, name: str) -> MetricFamily:
-        for family in self.metrics:
-            if family.name == name:
-                return family
-        text = (
-            f"no metric {name!r}; there are {[family.name for family in self.metrics]}"
-        )
-        raise KeyError(text)
+        return self.metrics[name].value(**labels)
