@@ -148,6 +148,21 @@ def test_a_start_that_fails_closes_what_had_started(error):
         assert good.calls == ["start", "close", "start"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_may_start_for_itself():
+    recorder = Recorder()
+    tel = Obs("x", runtime=False, exporters=[recorder])
+    with tel.start():
+        pid = os.fork()
+        if pid == 0:
+            late = Recorder()
+            tel.attach(late)
+            attached = late.calls == []
+            tel.start()
+            os._exit(0 if attached and late.calls == ["start"] else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
 def test_attached_exporters_start_if_the_instance_runs():
     early, late = Recorder(), Recorder()
     tel = Obs("x", runtime=False)
@@ -193,7 +208,7 @@ def test_a_source_counts_says_and_checks_for_its_exporter(capfd):
         ("metrics", "", "cardinality"): 0,
         ("metrics", "recorder", "invalid"): 3,
     }
-    assert seen == ["mine"]
+    assert seen == ["obs.dropped", "obs.truncated", "obs.series", "mine"]
     line = json.loads(capfd.readouterr().err)
     assert (line["event"], line["service"], line["logger"]) == (
         "recorder: something",
@@ -306,6 +321,8 @@ tel = Obs("shop", exporters=[{exporters}], runtime=False)
         ("MemoryExporter()", "tel.counter('c').inc()", 1),
         ("MemoryExporter()", "tel.operation('op')(len)('')", 1),
         ("MemoryExporter()", "tel.counter('c')", 0),
+        ("MemoryExporter()", "tel.histogram('h').observe(0.0)", 1),
+        ("MemoryExporter()", "tel.gauge('g').set_function(lambda: print('asked'))", 0),
         ("", "tel.counter('c').inc()", 0),
         ("MemoryExporter()", "tel.start(); tel.counter('c').inc(); tel.close()", 0),
     ],
@@ -335,6 +352,21 @@ def test_an_instance_that_recorded_and_never_started_says_so_at_exit(
             {"shutdown_timeout": -1},
             "Obs: shutdown_timeout got -1, needs seconds of at least 0.",
         ),
+        (
+            {"shutdown_timeout": float("nan")},
+            "Obs: shutdown_timeout got nan, needs seconds of at least 0.",
+        ),
+        (
+            {"resource": "abc"},
+            "Obs: resource got 'abc', needs a mapping of text to text.",
+        ),
+        (
+            {"limits": {"series": 5}},
+            "limits got {'series': 5}, needs Limits(series=...).",
+        ),
+        ({"clock": 5}, "clock got 5, needs time_ns() and monotonic_ns()."),
+        ({"classify": 5}, "classify got 5, needs a function that takes an exception."),
+        ({"exporters": 5}, "Obs: exporters got 5, needs a list of exporters."),
         (
             {"exporters": ["prometheus"]},
             "Obs: exporters got 'prometheus', needs an exporter with start(source) and "

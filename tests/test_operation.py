@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import enum
 import functools
 import gc
@@ -138,18 +139,30 @@ def test_truth_table(kind, ending, place):
     call = bench.make(kind)
     expected = [1, 2] if "generator" in kind else "result"
 
-    def attempt():
+    @contextlib.contextmanager
+    def ending():
         if error is None:
-            assert bench.run(kind, call, None) == expected
+            yield
             return
-        expected_type = error if isinstance(error, type) else HttpAnswer
-        with pytest.raises(expected_type) as caught:
-            bench.run(kind, call, error)
-        frames = traceback.extract_tb(caught.value.__traceback__)
-        assert (
-            sum("/obs/" in f.filename and "tests" not in f.filename for f in frames)
-            <= 1
-        )
+        with pytest.raises(error if isinstance(error, type) else HttpAnswer) as caught:
+            yield
+        frames = [frame.filename for frame in traceback.extract_tb(caught.tb)]
+        assert sum("/obs/" in name and "/tests/" not in name for name in frames) <= 1
+
+    def attempt():
+        with ending():
+            assert bench.run(kind, call, error) == expected
+
+    async def attempt_in_a_task():
+        with ending():
+            result = call(error)
+            if kind == "coroutine":
+                result = await result
+            elif kind == "generator":
+                result = list(result)
+            elif kind == "async generator":
+                result = [item async for item in result]
+            assert result == expected
 
     if place == "here":
         attempt()
@@ -159,7 +172,7 @@ def test_truth_table(kind, ending, place):
     else:
 
         async def main():
-            await asyncio.create_task(asyncio.to_thread(attempt))
+            await asyncio.create_task(attempt_in_a_task())
 
         asyncio.run(main())
     assert bench.points() == [(outcome, error_type, 1, SECONDS)]
@@ -471,6 +484,19 @@ def test_callable_objects_and_partials():
     assert [(p[0], p[3]) for p in bench.points()] == [("ok", SECONDS), ("ok", SECONDS)]
 
 
+def test_labels_of_a_bound_method_come_from_its_own_arguments():
+    bench = Bench()
+
+    class Service:
+        def call(self, channel):
+            return channel
+
+    decorated = bench.tel.operation("op", labels=("channel",))(Service().call)
+    assert decorated("web") == "web"
+    (point,) = bench.tel.snapshot()["operation.duration"].points
+    assert point.labels["channel"] == "web"
+
+
 def test_default_names_leave_out_locals():
     tel = Obs("x", runtime=False)
 
@@ -685,7 +711,7 @@ def test_calls_at_the_same_time_are_all_in_flight():
         ),
         (
             lambda tel: tel.operation("op", classify="ok"),
-            "operation: classify got 'ok', needs a function that takes an exception.",
+            "classify got 'ok', needs a function that takes an exception.",
         ),
         (
             lambda tel: tel.operation()(functools.partial(print)),

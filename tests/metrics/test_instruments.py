@@ -393,7 +393,15 @@ def test_what_is_in_progress_is_counted(registry):
 
 
 @pytest.mark.parametrize(
-    ("unit", "expected"), [("s", 1.5), ("", 1.5), ("ms", 1500), ("us", 1.5e6)]
+    ("unit", "expected"),
+    [
+        ("min", 0.025),
+        ("h", 1.5 / 3600),
+        ("s", 1.5),
+        ("", 1.5),
+        ("ms", 1500),
+        ("us", 1.5e6),
+    ],
 )
 def test_time_observes_in_the_unit_of_the_histogram(cells, unit, expected):
     clock = FakeClock()

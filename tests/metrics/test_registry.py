@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from obs import DefinitionError, MetricConflict, MetricFamily, Registry
+from obs.model import Block
 
 
 def text_of(call):
@@ -67,8 +68,8 @@ def test_buckets_and_combination_are_part_of_a_definition():
     [
         (
             lambda r: r.counter("http-requests"),
-            "metric 'http-requests': '-' at position 4 is not allowed (letters, digits, '_' "
-            "and '.', not starting with a digit or '.'). Try 'http_requests'.",
+            "metric 'http-requests': '-' at position 4 is not allowed (letters, digits, "
+            "'_' and '.', not starting with a digit or '.'). Try 'http_requests'.",
         ),
         (
             lambda r: r.counter("9lives"),
@@ -77,6 +78,18 @@ def test_buckets_and_combination_are_part_of_a_definition():
         ),
         (lambda r: r.counter(""), "metric '': has 0 characters, needs 1 to 255."),
         (lambda r: r.counter(7), "metric 7: needs a name of type str."),
+        (
+            lambda r: r.counter("obs.dropped"),
+            "metric 'obs.dropped': obs records it itself. Take another name.",
+        ),
+        (
+            lambda r: r.counter("c", labels=5),
+            "metric 'c': labels got 5, needs a list of names.",
+        ),
+        (
+            lambda r: r.histogram("h", buckets=5),
+            "histogram 'h': buckets got 5, needs numbers.",
+        ),
         (
             lambda r: r.counter("c", labels="method"),
             "metric 'c': labels got the text 'method', needs a list of names. Write "
@@ -195,6 +208,11 @@ def test_a_collector_that_fails_hurts_only_itself(capfd):
     class Strange:
         def collect(self):
             yield "not a family"
+            yield MetricFamily(["unhashable"], "gauge")
+            yield MetricFamily(
+                "odd", "gauge", blocks=[Block(("a",), [("x", "y")], [1])]
+            )
+            yield MetricFamily("odd", "gauge", blocks=[Block(("a",), [("x",)], [])])
             yield MetricFamily.of("b", "gauge", 2)
             yield MetricFamily.of("mine", "gauge", 3)
 
@@ -205,7 +223,7 @@ def test_a_collector_that_fails_hurts_only_itself(capfd):
     snapshot = registry.snapshot()
     assert [family.name for family in snapshot] == ["mine", "a", "b"]
     assert snapshot["mine"].points[0].value == 1
-    assert registry.diag.dropped_counts()["metrics", "", "invalid"] == 3
+    assert registry.diag.dropped_counts()["metrics", "", "invalid"] == 6
     assert "the collector Fails raised RuntimeError" in capfd.readouterr().err
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obs.metrics import Registry
-from obs.model import delta
+from obs.model import MetricFamily, delta
 from obs.testing import FakeClock
 
 
@@ -53,6 +53,20 @@ def test_a_series_made_anew_counts_from_zero():
     counter.labels("a").inc(3)
     (point,) = delta(first, registry.snapshot())["c"].points
     assert (point.value, point.start_ns) == (3, clock.time_ns())
+
+
+def test_a_foreign_counter_that_fell_has_started_again():
+    class Job:
+        done = 5
+
+        def collect(self):
+            yield MetricFamily.of("jobs", "counter", self.done)
+
+    registry, job = Registry(clock=FakeClock()), Job()
+    registry.register(job)
+    first = registry.snapshot()
+    job.done = 2
+    assert delta(first, registry.snapshot())["jobs"].value() == 2
 
 
 @given(

@@ -52,7 +52,8 @@ def test_the_rate_is_that_of_the_traffic(prometheus, text_format):
         prometheus.wait_up(f"{name}-{text_format}")
     job = f'job="shop-{text_format}"'
     # All requests enter through the decorated handlers of the shop's server.
-    handled = f'sum(rate(operation_duration_seconds_count{{{job},operation=~"{HANDLERS}"}}[8s]))'
+    calls = f'operation_duration_seconds_count{{{job},operation=~"{HANDLERS}"}}'
+    handled = f"sum(rate({calls}[8s]))"
 
     def steady():
         return prometheus.value(handled) == pytest.approx(RATE, rel=0.1)

@@ -2,9 +2,11 @@
 
 import pytest
 
-from obs import DefinitionError
+from obs import DefinitionError, Obs
+from obs.catalog import CATALOG
 from obs.metrics import Registry
 from obs.model import MetricFamily
+from obs_exporters import PrometheusExporter
 from obs_exporters.prometheus._names import (
     Definitions,
     merged_name,
@@ -151,8 +153,19 @@ def test_the_same_metric_may_be_asked_for_again():
 def test_what_is_not_on_the_page_takes_no_name():
     registry = Registry()
     with started(RegistrySource(registry)):
-        registry.gauge("process.uptime", unit="s")
+        registry.block(CATALOG["process.uptime"])
         registry.gauge("process_uptime_seconds")
+
+
+def test_a_metric_that_would_hide_one_of_the_process_raises_where_it_is_defined():
+    tel = Obs("x", exporters=[PrometheusExporter(port=None)])
+    with (
+        tel.start(),
+        pytest.raises(
+            DefinitionError, match=r"'process_open_fds' .* is taken by updown"
+        ),
+    ):
+        tel.gauge("process_open_fds")
 
 
 def test_a_metric_whose_labels_become_one_raises_where_it_is_defined():
