@@ -109,8 +109,8 @@ def test_buckets_and_combination_are_part_of_a_definition():
         ),
         (
             lambda r: r.counter("c", labels=("a b",)),
-            "metric 'c': label 'a b': ' ' at position 1 is not allowed (letters, digits, '_' "
-            "and '.', not starting with a digit or '.'). Try 'a_b'.",
+            "metric 'c': label 'a b': ' ' at position 1 is not allowed (letters, digits, "
+            "'_' and '.', not starting with a digit or '.'). Try 'a_b'.",
         ),
         (
             lambda r: r.counter("c", unit="per second"),
