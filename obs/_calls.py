@@ -57,13 +57,20 @@ def wrap(function: Callable[..., Any], around: Wrapped) -> Any:
     called = type(function).__call__ if is_object else function
     if inspect.isasyncgenfunction(called):
         make = _async_generator
-    elif inspect.iscoroutinefunction(called):
+    elif inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(function):
         make = _coroutine
+    elif _flags(called) & inspect.CO_ITERABLE_COROUTINE:
+        make = _coroutine  # types.coroutine: a generator that is awaited
     elif inspect.isgeneratorfunction(called):
         make = _generator
     else:
         make = _plain
     return functools.update_wrapper(make(function, around), function)
+
+
+def _flags(function: Any) -> int:
+    code = getattr(function, "__code__", None)
+    return int(getattr(code, "co_flags", 0))
 
 
 def _plain(function: Callable[..., Any], around: Wrapped) -> Callable[..., Any]:
@@ -152,8 +159,8 @@ def _first_step(generator: AsyncGenerator[Any, Any]) -> Any:
     # once when it shuts down, and an inner one that is being closed by the outer one
     # would be closed twice ("asynchronous generator is already running").
     hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
     try:
+        sys.set_asyncgen_hooks(None, None)
         return generator.__anext__()
     finally:
         sys.set_asyncgen_hooks(*hooks)

@@ -1,14 +1,14 @@
 """Starting and closing the exporters of an instance."""
 
-import os
 import time
 from collections.abc import Callable, Iterable
+from threading import RLock
 from typing import Protocol
 
 from obs._diag import Diag
 from obs._fork import on_fork
 from obs._source import InstanceSource
-from obs.errors import DefinitionError, StartFailed, shown
+from obs.errors import DefinitionError, StartFailed, shown, type_name
 from obs.model import FlushResult
 from obs.protocols import PullExporter
 
@@ -28,7 +28,8 @@ class Hook(Protocol):
 class Lifecycle:
     """The exporters of one instance, and whether they run.
 
-    Takes no lock: whoever puts this process's id into ``_started`` first starts.
+    One call at a time does something; it may call back on its own thread. No recording
+    call comes here.
 
     Args:
         exporters: What the instance was made with.
@@ -57,7 +58,8 @@ class Lifecycle:
         self._hook = hook
         self._diag = diag
         self._timeout = shutdown_timeout
-        self._started: dict[int, object] = {}
+        self._lock = RLock()
+        self._is_running = False
         self._sources: dict[int, InstanceSource] = {}
         self.ever_started = False
         self.exporters = _check_exporters(exporters)
@@ -69,58 +71,65 @@ class Lifecycle:
         Raises:
             StartFailed: An exporter could not start; those before it are closed again.
         """
-        claim = object()
-        if self._started.setdefault(os.getpid(), claim) is not claim:
-            return
-        self.ever_started = True
-        try:
-            for exporter in self.exporters:
-                self._start_one(exporter)
-        except BaseException:
-            self.close(self._timeout)
-            raise
-        if self._hook is not None:
-            self._hook.start()
-
-    def after_fork_in_child(self) -> None:
-        """Count as not started: what runs, runs in the parent."""
-        self._started.clear()
+        with self._lock:
+            if self._is_running:
+                return
+            self._is_running = self.ever_started = True
+            try:
+                for exporter in list(self.exporters):
+                    self._start_one(exporter)
+            except BaseException:
+                self.close(self._timeout)
+                raise
+            if self._hook is not None:
+                self._hook.start()
 
     def attach(self, exporter: PullExporter) -> None:
         """Add an exporter, and start it if the instance runs."""
         _check_exporter(exporter)
-        if os.getpid() in self._started:
-            self._start_one(exporter)
-        self.exporters.append(exporter)
+        with self._lock:
+            if any(other is exporter for other in self.exporters):
+                return
+            if self._is_running:
+                self._start_one(exporter)
+            self.exporters.append(exporter)
 
     def detach(self, exporter: PullExporter) -> None:
         """Close an exporter and forget it."""
-        if exporter in self.exporters:
-            self.exporters.remove(exporter)
-            self._close_one(exporter, time.monotonic() + self._timeout)
+        with self._lock:
+            if exporter in self.exporters:
+                self.exporters.remove(exporter)
+                self._close_one(exporter, time.monotonic() + self._timeout)
 
     def close(self, timeout: float | None = None) -> FlushResult:
         """Close all exporters by one deadline; idempotent."""
         deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
-        if self._hook is not None:
-            self._hook.stop()
-        for exporter in reversed(self.exporters):
-            self._close_one(exporter, deadline)
-        self._started.pop(os.getpid(), None)
+        with self._lock:
+            self._is_running = False
+            if self._hook is not None:
+                self._hook.stop()
+            for exporter in reversed(self.exporters):
+                self._close_one(exporter, deadline)
         return FlushResult.over({})
+
+    def after_fork_in_child(self) -> None:
+        """Count as not started: what runs, runs in the parent."""
+        self._lock = RLock()  # another thread of the parent may have held it
+        self._is_running = False
 
     def _start_one(self, exporter: PullExporter) -> None:
         source = self._make_source(_name_of(exporter))
-        self._sources[id(exporter)] = source
         try:
             exporter.start(source)
-        except (DefinitionError, StartFailed):
+        except BaseException as error:
             source.end()
-            raise
-        except Exception as error:
-            source.end()
-            text = f"exporter {_name_of(exporter)!r}: {type(error).__name__}: {error}."
+            if isinstance(error, DefinitionError | StartFailed) or not isinstance(
+                error, Exception
+            ):
+                raise
+            text = f"exporter {_name_of(exporter)!r}: {type_name(error)}: {error}."
             raise StartFailed(text) from error
+        self._sources[id(exporter)] = source
 
     def _close_one(self, exporter: PullExporter, deadline: float) -> None:
         source = self._sources.pop(id(exporter), None)
@@ -129,7 +138,9 @@ class Lifecycle:
         source.end()
         try:
             exporter.close(deadline)
-        except Exception as error:  # noqa: BLE001 - the other exporters shall close too
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the others shall close, too
             self._diag.say(
                 "close",
                 f"exporter {_name_of(exporter)!r}: close() raised {shown(error)}.",

@@ -35,7 +35,7 @@ class NullInstrument:
     def dec(self, amount: float = 1) -> None:
         """Do nothing."""
 
-    def set(self, *values: Any, **named: Any) -> None:
+    def set(self, /, *values: Any, **named: Any) -> None:
         """Do nothing."""
 
     def set_function(
@@ -54,11 +54,11 @@ class NullInstrument:
         """Give something that does nothing."""
         return NULL_AROUND
 
-    def labels(self, *values: Any, **named: Any) -> "NullInstrument":
+    def labels(self, /, *values: Any, **named: Any) -> "NullInstrument":
         """Give the same instrument."""
         return self
 
-    def remove(self, *values: Any, **named: Any) -> None:
+    def remove(self, /, *values: Any, **named: Any) -> None:
         """Do nothing."""
 
     def clear(self) -> None:

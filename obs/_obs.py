@@ -7,6 +7,7 @@ from weakref import WeakSet
 
 from obs._clock import SystemClock
 from obs._diag import Diag
+from obs._identity import Unique
 from obs._lifecycle import Lifecycle
 from obs._source import InstanceSource, ProcessResource, SelfCollector
 from obs.catalog import definitions
@@ -17,7 +18,7 @@ from obs.operation import Classify, OperationDecorator, check_rule
 from obs.protocols import Clock, Counter, Decorator, Gauge, Histogram, PullExporter
 
 
-class Obs:
+class Obs(Unique):
     """The telemetry of one service; several may live side by side.
 
     Constructing opens, binds and starts nothing.
@@ -189,7 +190,7 @@ class Obs:
             name: The operation's name; ``__qualname__`` without ``<locals>`` when None.
             labels: Parameters whose values become labels: ``str``, ``int``, ``bool``,
                 ``Enum`` or None, and few different ones; another type counts as
-                ``other``.
+                ``other``. Decorators below this one must pass arguments as they come.
             classify: Gives an exception's outcome, or None to leave it to the instance's
                 ``classify``, then to the rule that an HTTP status below 500 is ``ok``.
 

@@ -17,6 +17,11 @@ SHOWN_CHARS = 80
 """How much of a foreign value an error text repeats."""
 
 
+def type_name(value: object) -> str:
+    """Give the name of a value's class, whatever its metaclass does with names."""
+    return str(type.__dict__["__name__"].__get__(type(value)))
+
+
 class _Shown(reprlib.Repr):
     """A ``repr`` of bounded length and time: large containers and texts are cut."""
 
@@ -28,7 +33,7 @@ class _Shown(reprlib.Repr):
     def repr_instance(self, x: object, level: int) -> str:
         """Give the type of what has a ``__repr__`` in Python: it may take long or raise."""
         if isinstance(type(x).__repr__, FunctionType):
-            return f"<{type(x).__name__}>"
+            return f"<{type_name(x)}>"
         return super().repr_instance(x, level)
 
 
@@ -40,7 +45,7 @@ def shown(value: object) -> str:
     try:
         text = _shown.repr(value)
     except Exception:  # noqa: BLE001 - hostile types find a way
-        text = f"<{type(value).__name__}>"
+        text = f"<{type_name(value)}>"
     return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1] + "…"
 
 

@@ -9,6 +9,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _UNIT = re.compile(r"[!-~]{0,63}")
 _RULE = "letters, digits, '_' and '.', not starting with a digit or '.'"
 
+OVERFLOW_LABEL = "otel.metric.overflow"
+"""OpenTelemetry metrics SDK, "Overflow attribute"."""
+
 MAX_NAME_CHARS = 255
 """OpenTelemetry metrics API, "Instrument name syntax"."""
 
@@ -27,7 +30,8 @@ def check_label_names(metric: str, labels: Iterable[str], kind: str) -> tuple[st
 
     Raises:
         DefinitionError: One is not a name, is there twice, or is reserved: names that
-            begin with ``__`` belong to Prometheus, ``le`` to the buckets of histograms.
+            begin with ``__`` belong to Prometheus, ``le`` to the buckets of histograms,
+            ``otel.metric.overflow`` to what comes past a limit.
     """
     names: list[str] = []
     for name in list_of_names(f"metric {metric!r}", labels):
@@ -35,7 +39,8 @@ def check_label_names(metric: str, labels: Iterable[str], kind: str) -> tuple[st
         if name in names:
             text = f"metric {metric!r}: label {name!r} is there twice. Remove one."
             raise DefinitionError(text)
-        if name.startswith("__") or (kind == "histogram" and name == "le"):
+        is_le = kind == "histogram" and name == "le"
+        if name.startswith("__") or is_le or name == OVERFLOW_LABEL:
             text = f"metric {metric!r}: label {name!r} is reserved. Take another name."
             raise DefinitionError(text)
         names.append(name)

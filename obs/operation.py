@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from obs._calls import wrap
 from obs.catalog import CATALOG
-from obs.errors import DefinitionError, shown
+from obs.errors import DefinitionError, shown, type_name
 from obs.metrics import Registry, label_text
 from obs.naming import list_of_names
 from obs.protocols import P, R
@@ -15,6 +15,7 @@ Classify: TypeAlias = Callable[[BaseException], str | None]
 Place: TypeAlias = tuple[int, str, Any]
 """Of an argument: its position, its name, and what it is when it is not given."""
 
+_NAME_OF = type.__dict__["__name__"].__get__
 _CANCELLED = frozenset({"CancelledError", "Cancelled"})
 OUTCOMES = ("ok", "error", "cancelled", "aborted")
 _DURATION = CATALOG["operation.duration"]
@@ -139,7 +140,7 @@ class Operation:
         row: tuple[str, ...] = self._ok
         if error is not None:
             outcome = outcome_of(error, self._ask)
-            error_type = type(error).__name__ if outcome == "error" else ""
+            error_type = type_name(error) if outcome == "error" else ""
             row = (self._name, outcome, error_type)
         for position, label, default in self._places:
             given = len(args) > position
@@ -160,7 +161,7 @@ class Operation:
             return text
         self._registry.diag.invalid(
             f"label of {self._name}",
-            f"operation {self._name!r}: a label got a {type(value).__name__}, needs "
+            f"operation {self._name!r}: a label got a {type_name(value)}, needs "
             "str, int, bool, Enum or None. It counts as 'other'.",
         )
         return "other"
@@ -170,8 +171,8 @@ class Operation:
             try:
                 outcome = rule(error)
             except Exception as failure:  # noqa: BLE001 - a foreign function
-                outcome = f"<{type(failure).__name__}>"
-            if outcome in OUTCOMES:
+                outcome = f"<{type_name(failure)}>"
+            if type(outcome) is str and outcome in OUTCOMES:
                 return outcome
             if outcome is not None:
                 self._registry.diag.invalid(
@@ -195,7 +196,7 @@ def outcome_of(error: BaseException, ask: Callable[[Exception], str | None]) -> 
     """
     # By name: importing asyncio costs 36 ms, and trio's and anyio's count as well.
     for base in type(error).__mro__:
-        if base.__name__ in _CANCELLED:
+        if _NAME_OF(base) in _CANCELLED:
             return "cancelled"
     if isinstance(error, GeneratorExit):
         return "ok"
@@ -209,10 +210,10 @@ def _is_client_error(error: Exception) -> bool:
     for attribute in _STATUS_ATTRIBUTES:
         try:
             status = getattr(error, attribute, None)
+            if isinstance(status, int) and not isinstance(status, bool):
+                return 100 <= int(status) < 500
         except Exception:  # noqa: BLE001 - a foreign property
             continue
-        if isinstance(status, int) and not isinstance(status, bool):
-            return 100 <= status < 500
     return False
 
 

@@ -80,7 +80,7 @@ class Counter(Protocol):
         """
         ...
 
-    def labels(self, *values: LabelValue, **named: LabelValue) -> "Counter":
+    def labels(self, /, *values: LabelValue, **named: LabelValue) -> "Counter":
         """Give the series with these label values, made at first use.
 
         Args:
@@ -94,7 +94,7 @@ class Counter(Protocol):
         """
         ...
 
-    def remove(self, *values: LabelValue, **named: LabelValue) -> None:
+    def remove(self, /, *values: LabelValue, **named: LabelValue) -> None:
         """Forget the series with these label values, if there is one."""
         ...
 
@@ -114,11 +114,11 @@ class UpDown(Protocol):
         """Subtract from the sum: a finite number, in the metric's unit."""
         ...
 
-    def labels(self, *values: LabelValue, **named: LabelValue) -> "UpDown":
+    def labels(self, /, *values: LabelValue, **named: LabelValue) -> "UpDown":
         """Give the series with these label values; see ``Counter.labels``."""
         ...
 
-    def remove(self, *values: LabelValue, **named: LabelValue) -> None:
+    def remove(self, /, *values: LabelValue, **named: LabelValue) -> None:
         """Forget the series with these label values, if there is one."""
         ...
 
@@ -163,11 +163,11 @@ class Gauge(Protocol):
         """Count 1 up while a block or call runs; across a fork only the parent counts."""
         ...
 
-    def labels(self, *values: LabelValue, **named: LabelValue) -> "Gauge":
+    def labels(self, /, *values: LabelValue, **named: LabelValue) -> "Gauge":
         """Give the series with these label values; see ``Counter.labels``."""
         ...
 
-    def remove(self, *values: LabelValue, **named: LabelValue) -> None:
+    def remove(self, /, *values: LabelValue, **named: LabelValue) -> None:
         """Forget the series with these label values, if there is one."""
         ...
 
@@ -194,11 +194,11 @@ class Histogram(Protocol):
         """
         ...
 
-    def labels(self, *values: LabelValue, **named: LabelValue) -> "Histogram":
+    def labels(self, /, *values: LabelValue, **named: LabelValue) -> "Histogram":
         """Give the series with these label values; see ``Counter.labels``."""
         ...
 
-    def remove(self, *values: LabelValue, **named: LabelValue) -> None:
+    def remove(self, /, *values: LabelValue, **named: LabelValue) -> None:
         """Forget the series with these label values, if there is one."""
         ...
 
@@ -210,7 +210,7 @@ class Histogram(Protocol):
 class Info(Protocol):
     """Facts about the process as labels of a series that is always 1."""
 
-    def set(self, *values: LabelValue, **named: LabelValue) -> None:
+    def set(self, /, *values: LabelValue, **named: LabelValue) -> None:
         """Put these label values in the place of what was set before."""
         ...
 

@@ -12,6 +12,7 @@ import pickle
 import sys
 import threading
 import traceback
+import types
 import weakref
 
 import pytest
@@ -495,6 +496,64 @@ def test_labels_of_a_bound_method_come_from_its_own_arguments():
     assert decorated("web") == "web"
     (point,) = bench.tel.snapshot()["operation.duration"].points
     assert point.labels["channel"] == "web"
+
+
+def test_labels_are_found_through_other_decorators():
+    tel = Obs("x", runtime=False)
+
+    @tel.operation("op", labels=("channel",))
+    @tel.histogram("h").time()
+    @functools.lru_cache
+    def place(order, channel="web"):
+        return order, channel
+
+    place(1, "app")
+    place(2)
+    points = tel.snapshot()["operation.duration"].points
+    assert [p.labels["channel"] for p in points] == ["app", "web"]
+
+
+def test_a_generator_based_coroutine_is_awaited():
+    bench = Bench()
+
+    @bench.tel.operation("op")
+    @types.coroutine
+    def old():
+        yield
+        return "result"
+
+    async def main():
+        return await old()
+
+    assert drive(main()) == "result"
+    assert [p[:3] for p in bench.points()] == [("ok", "", 1)]
+
+
+def test_hostile_exceptions_reach_the_caller_unchanged():
+    class Odd:
+        def __eq__(self, other):
+            raise RuntimeError
+
+        __hash__ = None
+
+    class Meta(type):
+        @property
+        def __name__(cls):
+            raise RuntimeError
+
+    class Hostile(Exception, metaclass=Meta):
+        status_code = property(lambda self: 1 / 0)
+
+    tel = Obs("x", runtime=False, classify=lambda error: Odd())
+
+    @tel.operation("op")
+    def fail():
+        raise Hostile
+
+    with pytest.raises(Hostile):
+        fail()
+    (point,) = tel.snapshot()["operation.duration"].points
+    assert point.labels["error_type"] == "Hostile"
 
 
 def test_default_names_leave_out_locals():

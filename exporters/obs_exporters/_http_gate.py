@@ -93,7 +93,7 @@ class Gate:
 
         scheme, _, credentials = authorization.partition(" ")
         secret = self._secrets.get(scheme.lower())
-        sent = credentials.strip(" ").encode("latin-1")
+        sent = credentials.strip(" ").encode("latin-1", "replace")
         return secret is not None and compare_digest(sent, secret)
 
 

@@ -10,14 +10,12 @@ from obs.metrics._callback import Callback
 from obs.metrics._labels import label_text
 from obs.metrics._series import S
 from obs.model import Block
+from obs.naming import OVERFLOW_LABEL
 
 if TYPE_CHECKING:
     from obs.metrics._metric import Metric
 
 Row = tuple[str, ...]
-
-OVERFLOW_LABEL = "otel.metric.overflow"
-"""OpenTelemetry metrics SDK, "Overflow attribute"."""
 
 
 class SeriesBlock(Generic[S]):
@@ -32,16 +30,18 @@ class SeriesBlock(Generic[S]):
         fixed: The values of the first label names where they are one and the same in the
             whole block (the name of a decorated operation).
         children: Tuples of L exact ``str`` to series.
+        is_overflow: Whether it holds what came past the limit of another block.
     """
 
     __slots__ = (
         "_make",
         "_removed",
+        "_starts",
         "children",
         "fixed",
+        "is_overflow",
         "label_names",
         "metric",
-        "starts",
     )
 
     def __init__(
@@ -55,7 +55,9 @@ class SeriesBlock(Generic[S]):
         self.label_names = label_names
         self.fixed = fixed
         self.children: dict[Row, S] = {}
-        self.starts: dict[Row, int] = {}
+        # By the series and not by its row: what a removal leaves behind is another's.
+        self._starts: dict[S, int] = {}
+        self.is_overflow = OVERFLOW_LABEL in label_names
         self._make = make
         self._removed = False
 
@@ -77,19 +79,18 @@ class SeriesBlock(Generic[S]):
         if row is None:
             self.wrong_labels(values, named)
             return
-        self._removed = True
-        if self.children.pop(row, None) is not None:
-            self.metric.registry.series -= 1
-            self.starts.pop(row, None)
+        self._forget(row)
 
     def clear(self) -> None:
-        """Forget all series."""
+        """Forget all series, and what came past the limit."""
         for row in list(self.children):
-            self.remove(row, {})
+            self._forget(row)
+        if not self.is_overflow:
+            self._overflow_block().clear()
 
     def restart(self, series: Any) -> None:
         """Start the one series of a metric without labels from zero."""
-        self.starts[()] = self.metric.registry.clock.time_ns()
+        self._starts[series] = self.metric.registry.clock.time_ns()
         series.zero()
 
     def set_only(self, values: tuple[Any, ...], named: Mapping[str, Any]) -> None:
@@ -103,11 +104,14 @@ class SeriesBlock(Generic[S]):
         # One store: of two calls at once, one or the other has the last word.
         self.children = {row: series}
 
-    def read(self, start_ns: int) -> Block:
-        """Give the columns of this moment."""
+    def read(self, start_ns: int, *, ask: bool = True) -> Block:
+        """Give the columns of this moment; see ``Metric.read``."""
         children = self.children.copy()
         rows, cells = list(children), list(children.values())
-        starts = dict(self.starts)
+        starts: dict[Row, int] = {}
+        if self._starts:
+            found = [(row, self._starts.get(cell)) for row, cell in children.items()]
+            starts = {row: start for row, start in found if start is not None}
         if not cells:
             return Block(self.label_names, rows, [], start_ns=start_ns)
         columns = type(cells[0]).read(cells)  # type: ignore[attr-defined]
@@ -117,7 +121,9 @@ class SeriesBlock(Generic[S]):
             return Block(self.label_names, rows, sums, counts, start_ns, starts)
         if self.metric.has_callbacks:
             asked = [
-                (row, value.read() if value.__class__ is Callback else value)
+                (row, value)
+                if value.__class__ is not Callback
+                else (row, value.read() if ask else None)
                 for row, value in zip(rows, columns, strict=True)
             ]
             rows = [row for row, value in asked if value is not None]
@@ -134,7 +140,7 @@ class SeriesBlock(Generic[S]):
 
     def rebase(self) -> None:
         """Start from zero in a forked child."""
-        self.starts.clear()
+        self._starts.clear()
         for series in list(self.children.values()):
             series.zero()
 
@@ -191,33 +197,41 @@ class SeriesBlock(Generic[S]):
         registry = self.metric.registry
         limits = registry.limits
         block_is_full = len(self.children) >= limits.series_per_block
-        if block_is_full or registry.series >= limits.series:
-            return self._overflow(row, block_is_full)
-        series = self._make(self)
-        if self._removed:
-            self.starts.setdefault(row, registry.clock.time_ns())
-        kept = self.children.setdefault(row, series)
-        if kept is series:
-            registry.series += 1
-        return kept
-
-    def _overflow(self, row: Row, block_is_full: bool) -> S:
-        metric = self.metric
-        diag = metric.registry.diag
-        diag.dropped("metrics", "cardinality")
-        diag.say(
+        if not (block_is_full or registry.made >= limits.series) or not row:
+            return self._add(row)
+        registry.diag.dropped("metrics", "cardinality")
+        registry.diag.say(
             "cardinality",
             lambda: self._overflow_text(row, block_is_full),
-            once=f"cardinality {metric.name} {self.fixed}",
+            once=f"cardinality {self.metric.name} {self.fixed}",
         )
-        # Not counted against a limit: there is one for each block at most.
+        overflow = self._overflow_block()
+        row = (*self.fixed, "true")
+        series = overflow.children.get(row)
+        return series if series is not None else overflow._add(row)
+
+    def _add(self, row: Row) -> S:
+        registry = self.metric.registry
+        series = self._make(self)
+        if self._removed:
+            self._starts[series] = registry.clock.time_ns()
+        kept = self.children.setdefault(row, series)
+        if kept is not series:
+            self._starts.pop(series, None)
+        elif not self.is_overflow:
+            registry.made += 1
+        return kept
+
+    def _forget(self, row: Row) -> None:
+        self._removed = True
+        series = self.children.pop(row, None)
+        if series is not None:
+            self._starts.pop(series, None)
+            self.metric.registry.made -= not self.is_overflow
+
+    def _overflow_block(self) -> "SeriesBlock[S]":
         names = (*self.label_names[: len(self.fixed)], OVERFLOW_LABEL)
-        block = metric.block(names, self.fixed)
-        overflow_row = (*self.fixed, "true")
-        series: S = block.children.get(overflow_row) or block.children.setdefault(
-            overflow_row, self._make(block)
-        )
-        return series
+        return self.metric.block(names, self.fixed)
 
     def _overflow_text(self, row: Row, block_is_full: bool) -> str:
         rows = [*list(self.children), row]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from obs.errors import DefinitionError, shown
+from obs.errors import DefinitionError, shown, type_name
 from obs.metrics._numbers import exact_number
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ class Callback:
                 return None
             else:
                 value = self._fn(owner)
-        except Exception as error:  # noqa: BLE001 - a foreign function may raise anything
-            self._report(f"its function raised {type(error).__name__}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a foreign function: CancelledError
+            self._report(f"its function raised {type_name(error)}")
             return None
         number = exact_number(value)
         if number is None:

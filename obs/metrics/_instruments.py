@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, final
 
+from obs._identity import Unique
 from obs._null import NULL_AROUND, NullAround
 from obs.metrics._block import SeriesBlock
 from obs.metrics._series import Labelled, Series
@@ -72,7 +73,7 @@ class LabelledHistogram(Labelled[Any]):
 
 
 @final
-class InfoMetric:
+class InfoMetric(Unique):
     """Facts about the process as labels of a series that is always 1."""
 
     __slots__ = ("_block",)
@@ -80,7 +81,7 @@ class InfoMetric:
     def __init__(self, block: SeriesBlock[Any]) -> None:
         self._block = block
 
-    def set(self, *values: Any, **named: Any) -> None:
+    def set(self, /, *values: Any, **named: Any) -> None:
         """Put these label values in the place of what was set before."""
         self._block.set_only(values, named)
 

@@ -88,9 +88,18 @@ class Metric:
         """Give the family with one block that has no rows."""
         return self._family([Block(self.label_names, [], [])])
 
-    def read(self, start_ns: int) -> MetricFamily:
-        """Give the family of this moment."""
-        return self._family([block.read(start_ns) for block in self._live()])
+    def read(self, start_ns: int, *, ask: bool = True) -> MetricFamily:
+        """Give the family of this moment.
+
+        Args:
+            start_ns: Since when the process counts.
+            ask: Whether functions are asked; if not, their series are left out.
+        """
+        return self._family([block.read(start_ns, ask=ask) for block in self._live()])
+
+    def count(self) -> int:
+        """Give how many series there are, the overflow series apart."""
+        return sum(len(b.children) for b in self._live() if not b.is_overflow)
 
     def has_recorded(self) -> bool:
         """Whether any series has another number than at its start."""

@@ -18,9 +18,9 @@ def exact_number(value: object) -> int | float | None:
     is no number, nor is NaN or an infinity. A foreign ``__float__`` runs here, and what it
     raises makes it no number.
     """
-    if isinstance(value, _TEXT):
-        return None
     try:
+        if isinstance(value, _TEXT):
+            return None
         if isinstance(value, int):
             whole = int(value)
             if -EXACT_INT <= whole <= EXACT_INT:

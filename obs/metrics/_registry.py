@@ -3,14 +3,17 @@
 import os
 import sys
 from collections.abc import Callable, Iterable
+from itertools import chain
 from math import isfinite
+from threading import get_ident
 from typing import Any
 
 from obs._clock import SystemClock
 from obs._diag import Diag
 from obs._fork import on_fork
+from obs._identity import Unique
 from obs.catalog import CATALOG, DEFAULT_SECONDS, Builtin
-from obs.errors import DefinitionError, MetricConflict, shown
+from obs.errors import DefinitionError, MetricConflict, shown, type_name
 from obs.limits import Limits
 from obs.metrics._block import SeriesBlock
 from obs.metrics._cells import Cells, default_cells
@@ -25,7 +28,7 @@ _MAX_BOUNDS = 500
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-class Registry:
+class Registry(Unique):
     """All metrics of one instance; usable alone.
 
     Definitions are get-or-create. Recording and reading take no lock and may happen at
@@ -39,7 +42,7 @@ class Registry:
         cells: What holds the numbers; chosen for this Python when not given.
 
     Attributes:
-        series: How many series there are, infos and overflow series apart.
+        made: How many series there are, near enough for the limit.
         forked_ns: When this process was forked, by the monotonic clock; else 0.
         start_ns: Since when the process counts, in ns since the epoch.
     """
@@ -63,7 +66,8 @@ class Registry:
             raise DefinitionError(text)
         self.diag = diag or Diag(strict=strict, clock=self.clock)
         self.cells = cells or default_cells()
-        self.series = 0
+        self.made = 0
+        self._asking: set[int] = set()
         self.forked_ns = 0
         self.start_ns = self.clock.time_ns()
         self._metrics: dict[str, Metric] = {}
@@ -233,18 +237,35 @@ class Registry:
         """Show definitions to ``callback`` no longer."""
         self._checks = [check for check in self._checks if check != callback]
 
-    def snapshot(self) -> Snapshot:
-        """Read everything; callbacks and collectors run on this thread."""
+    @property
+    def series(self) -> int:
+        """How many series there are, infos and overflow series apart."""
         metrics = list(self._metrics.values())
-        families = {metric.name: metric.read(self.start_ns) for metric in metrics}
-        for collector in list(self._collectors.values()):
-            for family in self._collect(collector):
+        self.made = sum(metric.count() for metric in metrics if metric.kind != "info")
+        return self.made
+
+    def snapshot(self) -> Snapshot:
+        """Read everything; functions and collectors are asked on this thread.
+
+        A function that itself takes a snapshot gets one in which nobody is asked.
+        """
+        me = get_ident()
+        ask = me not in self._asking
+        metrics = list(self._metrics.values())
+        try:
+            self._asking.add(me)
+            families = {m.name: m.read(self.start_ns, ask=ask) for m in metrics}
+            collectors = list(self._collectors.values()) if ask else []
+            for family in chain.from_iterable(map(self._collect, collectors)):
                 if family.name in families:
                     self._left_out(
                         f"the collector's {family.name!r} is defined already"
                     )
                 else:
                     families[family.name] = family
+        finally:
+            if ask:
+                self._asking.discard(me)
         return Snapshot(list(families.values()), self.start_ns, self.clock.time_ns())
 
     def has_recorded(self) -> bool:
@@ -256,6 +277,7 @@ class Registry:
         self.forked_ns = self.clock.monotonic_ns()
         self.start_ns = self.clock.time_ns()
         self.diag.after_fork_in_child()
+        self._asking = set()
         for metric in list(self._metrics.values()):
             metric.rebase()
 
@@ -300,31 +322,33 @@ class Registry:
         families = []
         try:
             for family in collector.collect():
-                if isinstance(family, MetricFamily) and _is_whole(family):
+                if _is_whole(family):
                     families.append(family)
                 else:
                     self._left_out(f"a collector yielded {shown(family)}")
-        except Exception as error:  # noqa: BLE001 - foreign code may raise anything
-            name = type(collector).__name__
-            self._left_out(f"the collector {name} raised {type(error).__name__}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - foreign code: CancelledError
+            name = type_name(collector)
+            self._left_out(f"the collector {name} raised {type_name(error)}")
         return families
 
     def _left_out(self, what: str) -> None:
         self.diag.left_out(what, f"snapshot: {what}. It was left out.")
 
 
-def _is_whole(family: MetricFamily) -> bool:
-    """Whether a foreign family has a name, and columns of one length."""
-    if type(family.name) is not str:
+def _is_whole(family: object) -> bool:
+    """Whether this is a family with a name, and with columns of one length."""
+    if not isinstance(family, MetricFamily) or type(family.name) is not str:
         return False
-    for block in family.blocks:
-        width, length = len(block.label_names), len(block.rows)
-        columns = [block.values, block.counts] if block.counts else [block.values]
-        if any(len(column) != length for column in columns):
-            return False
-        if any(len(row) != width for row in block.rows):
-            return False
-    return True
+    try:
+        return isinstance(family.blocks, list | tuple) and all(
+            len(block.rows) == len(block.values) == len(block.counts or block.rows)
+            and all(len(row) == len(block.label_names) for row in block.rows)
+            for block in family.blocks
+        )
+    except Exception:  # noqa: BLE001 - a foreign block may hold anything
+        return False
 
 
 def _check_bounds(name: object, buckets: Iterable[float]) -> tuple[float, ...]:
@@ -341,14 +365,13 @@ def _check_bounds(name: object, buckets: Iterable[float]) -> tuple[float, ...]:
         raise DefinitionError(text)
     bounds: list[float] = []
     for index, bound in enumerate(given):
-        is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
-        if not is_number or not isfinite(bound):
+        if type(bound) not in (int, float) or not _is_finite(bound):
             text = (
                 f"histogram {shown(name)}: buckets[{index}] is {shown(bound)}, needs a "
                 "finite number. The bucket above all bounds is added by itself."
             )
             raise DefinitionError(text)
-        if bounds and bound <= bounds[-1]:
+        if bounds and float(bound) <= bounds[-1]:
             text = (
                 f"histogram {shown(name)}: buckets[{index}]={bound!r} is not above "
                 f"buckets[{index - 1}]={bounds[-1]!r}. Give strictly rising bounds."
@@ -356,6 +379,13 @@ def _check_bounds(name: object, buckets: Iterable[float]) -> tuple[float, ...]:
             raise DefinitionError(text)
         bounds.append(float(bound))
     return tuple(bounds)
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return isfinite(number)
+    except OverflowError:  # an int that is larger than any float
+        return False
 
 
 def _caller() -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from obs._identity import Unique
 from obs.errors import shown
 from obs.metrics._numbers import exact_number
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from obs.metrics._block import SeriesBlock
 
 
-class Series:
+class Series(Unique):
     """One series: the object that a bound instrument is, and the cell of its numbers.
 
     A subclass holds the numbers and records with one flat method for each operation; its
@@ -28,7 +29,7 @@ class Series:
         """Start from zero again."""
         raise NotImplementedError
 
-    def labels(self, *values: Any, **named: Any) -> Any:
+    def labels(self, /, *values: Any, **named: Any) -> Any:
         """Give this series, if its metric has no labels and none are given."""
         if not (values or named or self._block.label_names):
             return self
@@ -38,7 +39,7 @@ class Series:
         got = shown(dict(named)) if named else shown(values)
         return self._block.report(f"labels() got {got}, {rule}")
 
-    def remove(self, *values: Any, **named: Any) -> None:
+    def remove(self, /, *values: Any, **named: Any) -> None:
         """Start from zero again; the series of a metric without labels stays."""
         if self.labels(*values, **named) is self:
             self.clear()
@@ -66,7 +67,7 @@ class Series:
 S = TypeVar("S", bound=Series)
 
 
-class Labelled(Generic[S]):
+class Labelled(Unique, Generic[S]):
     """A metric with labels, before they are given."""
 
     __slots__ = ("_block", "_children", "_pick", "_width")
@@ -77,7 +78,7 @@ class Labelled(Generic[S]):
         self._pick = _picker(block.label_names)
         self._width = len(block.label_names)
 
-    def labels(self, *values: Any, **named: Any) -> S:
+    def labels(self, /, *values: Any, **named: Any) -> S:
         """Give the series with these label values; see ``protocols.Counter.labels``."""
         try:
             if not named:
@@ -88,7 +89,7 @@ class Labelled(Generic[S]):
             return self._block.find(values, named)
         return self._block.find(values, named)
 
-    def remove(self, *values: Any, **named: Any) -> None:
+    def remove(self, /, *values: Any, **named: Any) -> None:
         """Forget the series with these label values, if there is one."""
         self._block.remove(values, named)
 

@@ -292,11 +292,12 @@ def test_it_leaves_no_thread_and_no_handler_behind(capsys):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ("--rate 0", "argument --rate: '0' is not a number above 0 and up to 10000"),
-        ("--rate nan", "argument --rate: 'nan' is not a number above 0"),
-        ("--rate x", "argument --rate: 'x' is not a number above 0"),
-        ("--duration -1", "argument --duration: '-1' is not a number above 0"),
-        ("--duration inf", "argument --duration: 'inf' is not a number above 0"),
+        ("--rate 1e-300", "argument --rate: '1e-300' is not a number from 0.1"),
+        ("--rate 0", "argument --rate: '0' is not a number from 0.1 to 10000"),
+        ("--rate nan", "argument --rate: 'nan' is not a number from 0.1 to"),
+        ("--rate x", "argument --rate: 'x' is not a number from 0.1 to"),
+        ("--duration -1", "argument --duration: '-1' is not a number from 0.1 to"),
+        ("--duration inf", "argument --duration: 'inf' is not a number from 0.1 to"),
         ("--metrics-port 65535", "'65535' is not a port from 0 to 65534"),
         ("--metrics-port x", "'x' is not a port from 0 to 65534"),
         ("--seed x", "argument --seed: invalid int value: 'x'"),

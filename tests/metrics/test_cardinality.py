@@ -4,7 +4,7 @@ import json
 
 from obs import Limits
 from obs.metrics import Registry
-from obs.metrics._block import OVERFLOW_LABEL
+from obs.naming import OVERFLOW_LABEL
 
 
 def overflow(registry, name):
@@ -66,6 +66,31 @@ def test_removing_makes_room():
         tuple(p.labels.values()): p.value for p in registry.snapshot()["c"].points
     }
     assert values == {("b",): 5, ("true",): 1}
+
+
+def test_a_metric_without_labels_finds_room_past_any_limit():
+    registry = Registry(Limits(series=1))
+    registry.counter("full", labels=("x",)).labels("a").inc()
+    registry.counter("plain").inc(3)
+    registry.histogram("timer").observe(1)
+    assert registry.snapshot()["plain"].value() == 3
+    assert registry.snapshot()["timer"].value() == 1
+
+
+def test_clearing_clears_what_came_past_the_limit():
+    registry = Registry(Limits(series_per_block=1))
+    counter = registry.counter("c", labels=("user",))
+    for user in "abc":
+        counter.labels(user).inc()
+    counter.clear()
+    assert registry.snapshot()["c"].points == []
+    assert registry.series == 0
+    counter.labels("b").inc()
+    counter.labels("c").inc(5)
+    values = {
+        tuple(p.labels.values()): p.value for p in registry.snapshot()["c"].points
+    }
+    assert values == {("b",): 1, ("true",): 5}
 
 
 def test_the_limit_of_the_instance_holds_over_all_metrics(capfd):

@@ -1,9 +1,11 @@
 """Counter, up-down counter, gauge, histogram and info, on both kinds of cells."""
 
 import asyncio
+import copy
 import decimal
 import fractions
 import math
+import pickle
 
 import pytest
 from hypothesis import given
@@ -361,6 +363,50 @@ def test_a_gauge_whose_function_fails_is_left_out(registry, fn, capfd):
     registry.snapshot()
     assert invalid(registry) == 2
     assert capfd.readouterr().err.count("gauge 'g': its function") == 1
+
+
+def test_functions_that_read_the_metrics_do_not_ask_each_other(registry):
+    registry.counter("hits").inc(3)
+    for name in ("a", "b", "c", "d"):
+        gauge = registry.gauge(name)
+        gauge.set_function(lambda: registry.snapshot()["hits"].value() / 2)
+    snapshot = registry.snapshot()
+    assert [snapshot[name].value() for name in ("a", "b", "c", "d")] == [1.5] * 4
+    assert invalid(registry) == 0
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError, GeneratorExit])
+def test_a_function_that_wants_to_end_the_program_is_left_out(registry, error):
+    def end():
+        raise error
+
+    registry.gauge("g").set_function(end)
+    registry.counter("c").inc()
+    assert registry.snapshot()["g"].points == []
+    assert invalid(registry) == 1
+
+
+def test_a_copy_of_an_instrument_is_the_instrument(registry):
+    counter = registry.counter("c", labels=("x",))
+    plain, info = registry.gauge("g"), registry.info("i", labels=("x",))
+    for thing in (counter, plain, info, counter.labels("a"), registry):
+        assert copy.copy(thing) is thing
+        assert copy.deepcopy({"thing": thing})["thing"] is thing
+        with pytest.raises(
+            TypeError, match="cannot be pickled: what it records belongs"
+        ):
+            pickle.dumps(thing)
+
+
+def test_any_name_may_be_that_of_a_label(registry):
+    names = ("self", "values", "named", "block", "amount")
+    counter = registry.counter("c", labels=names)
+    named = dict.fromkeys(names, "x")
+    counter.labels(**named).inc()
+    assert registry.snapshot()["c"].points[0].labels == named
+    counter.remove(**named)
+    assert registry.snapshot()["c"].points == []
+    registry.info("i", labels=("self",)).set(self="x")
 
 
 def test_moving_a_gauge_that_is_asked_does_nothing(registry, capfd):

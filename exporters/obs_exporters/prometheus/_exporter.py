@@ -222,7 +222,9 @@ class PrometheusExporter:
             return plain(503, f"The exporter is not started. {_START}")
         try:
             return page_answer(shown_now.page.render, request)
-        except Exception as error:  # noqa: BLE001 - the host application must not see it
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the host must not see it
             shown_now.left_out.raised("the page", error)
             shown_now.left_out.say()
             return refusal(500)

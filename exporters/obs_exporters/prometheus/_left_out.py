@@ -48,7 +48,7 @@ class LeftOut:
         self._source.dropped("invalid", n)
         self.note(text)
 
-    def raised(self, what: str, error: Exception) -> None:
+    def raised(self, what: str, error: BaseException) -> None:
         """Count something that could not be made."""
         why = f"{type(error).__name__}: {shown(str(error))}"
         self.count(1, f"{what} could not be shown: it raised {why}.")

@@ -53,12 +53,16 @@ def merged_lines(
                 yield form.merged(_One(family))
         except DefinitionError as error:
             left_out.count(1, f"{error} It is not on the page.")
-        except Exception as error:  # noqa: BLE001 - a family may hold anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a family may hold anything
             left_out.raised(f"merged metric {name_of(family)}", error)
 
 
 def _collected(registry: Any, left_out: LeftOut) -> Iterator[Any]:
     try:
         yield from registry.collect()
-    except Exception as error:  # noqa: BLE001 - so may a collector
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - so may a collector
         left_out.raised("the rest of the merged registry", error)

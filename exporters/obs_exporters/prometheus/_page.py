@@ -70,7 +70,9 @@ class Page:
                 kept[family.name] = new
             except DefinitionError as error:
                 self._left_out.count(1, f"{error} It is not on the page.")
-            except Exception as error:  # noqa: BLE001 - a family may hold anything
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a family may hold anything
                 self._left_out.raised(f"metric {name_of(family)}", error)
         if self._merge is not None:
             parts += merged_lines(self._merge, form, names, taken, self._left_out)

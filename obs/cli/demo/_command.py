@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+LEAST = 0.1
 MAX_RATE = 10_000
 MAX_SECONDS = 365 * 24 * 3600
 MAX_PORT = 65_534
@@ -85,7 +86,7 @@ def _number(text: str, most: float) -> float:
         number = float(text)
     except ValueError:
         number = 0.0
-    if 0 < number <= most:
+    if LEAST <= number <= most:
         return number
-    message = f"{text!r} is not a number above 0 and up to {most}"
+    message = f"{text!r} is not a number from {LEAST} to {most}"
     raise argparse.ArgumentTypeError(message)
