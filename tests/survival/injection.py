@@ -1,0 +1,376 @@
+"""Line injection: what may come between any two lines does come at every line.
+
+A signal handler, a collector callback, ``__del__``, another thread, an exception or a
+fork may come at any line of the package. Each line that a recording call executes is a
+point; at each point each mode does one of these, deterministically, by a trace function:
+
+``nested``     all calls again, on the same thread (signal, collector, ``__del__``)
+``switch``     all calls on another thread, while this one stands at the line
+``raise``      KeyboardInterrupt; then the call again
+``fork``       all calls, then a fork on this thread; both processes go on
+``fork_away``  a fork on another thread; in the child this one is gone
+
+Afterwards the call is made again, and the numbers must agree with what was made: an
+exception leaves its own call counted 0 or 1, everything else is exact. A process that
+does not go on is reported with its point, and killed.
+
+Lines, not opcodes: CPython does none of this inside the regions that ``test_atomicity``
+proves, so an injection there would find what cannot happen.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import Any, NamedTuple
+
+from tests.survival.processes import SECONDS, Ended, Fork, in_fresh
+
+PROCESSES = min(4, os.cpu_count() or 1)
+POINTS_PER_PROCESS = 50
+"""With fewer, a second process costs more than it gives."""
+Problems = list[str]
+
+
+class Point(NamedTuple):
+    """A line that a call executes.
+
+    Attributes:
+        call: The call.
+        warm: Whether the call was made once before.
+        event: Which of the line events of the call it is.
+        file: The file, relative to the package.
+        line: The line.
+        function: The function.
+        caller: The file and line that the function was called from.
+    """
+
+    call: str
+    warm: bool
+    event: int
+    file: str
+    line: int
+    function: str
+    caller: str
+
+
+class Finding(NamedTuple):
+    """What went wrong at a point."""
+
+    mode: str
+    point: Point
+    problem: str
+
+    def __str__(self) -> str:
+        point = self.point
+        again = ", made again" if point.warm else ""
+        return (
+            f"{self.mode} at {point.file}:{point.line} ({point.function}), called from "
+            f"{point.caller} in {point.call!r}{again}: {self.problem}"
+        )
+
+
+class Tracer:
+    """Calls ``at_line`` at each line of a package that this thread executes.
+
+    Args:
+        folder: Only files below it are looked at.
+        at_line: Gets the number of the line event, and the frame. What it does is not
+            traced; what it raises is raised at that line.
+    """
+
+    def __init__(self, folder: str, at_line: Callable[[int, FrameType], None]) -> None:
+        self._folder = folder
+        self._at_line = at_line
+        self._event = -1
+
+    def __enter__(self) -> None:
+        sys.settrace(self._trace)
+
+    def __exit__(self, *exc_info: object) -> None:
+        sys.settrace(None)
+
+    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
+        if not frame.f_code.co_filename.startswith(self._folder):
+            return None
+        if event == "line":
+            self._event += 1
+            self._at_line(self._event, frame)
+        return self._trace
+
+
+def find_points(setup: str) -> list[Point]:
+    """Give the points of all calls.
+
+    They are the lines that a call executes: for each place that the line's function is
+    called from, where the line comes first and where it comes last.
+
+    Args:
+        setup: ``module:function args``; it gives a package's folder, the names of the
+            calls, and what makes a fresh world.
+    """
+    return [Point(*point) for point in in_fresh(f"{__name__}:_find_points", setup)]
+
+
+def thinned(points: Iterable[Point], place: Callable[[Point], object]) -> list[Point]:
+    """Leave one point, the first, of those that are at one place."""
+    first: dict[object, Point] = {}
+    for point in points:
+        first.setdefault(place(point), point)
+    return list(first.values())
+
+
+def _find_points(setup: str) -> Iterator[Point]:
+    folder, calls, make_world = _set_up(setup)
+    for call in calls:
+        seen: set[object] = set()
+        for warm in (False, True):
+            world = make_world()
+            if warm:
+                world.make(call)
+            points = _points_of(world, call, warm, folder)
+            for place in points.keys() - seen:
+                yield from dict.fromkeys((points[place][0], points[place][-1]))
+            seen |= points.keys()
+
+
+def _points_of(
+    world: Any, call: str, warm: bool, folder: str
+) -> dict[object, list[Point]]:
+    points: dict[object, list[Point]] = {}
+
+    def note(event: int, frame: FrameType) -> None:
+        code, line, back = frame.f_code, frame.f_lineno, frame.f_back
+        assert back is not None
+        file = code.co_filename.removeprefix(folder) or os.path.basename(folder)
+        caller = f"{os.path.basename(back.f_code.co_filename)}:{back.f_lineno}"
+        point = Point(call, warm, event, file, line, code.co_name, caller)
+        points.setdefault((code, line, caller), []).append(point)
+
+    with Tracer(folder, note):
+        world.make(call)
+    return points
+
+
+class Injection:
+    """One point, tried in one mode.
+
+    Args:
+        world: A fresh one.
+        point: Where.
+        folder: The package's folder.
+        seconds: How long a child may take.
+    """
+
+    def __init__(self, world: Any, point: Point, folder: str, seconds: float) -> None:
+        self.world = world
+        self._seconds = seconds
+        self.call = point.call
+        self._event = point.event
+        self._folder = folder
+        self.problems: Problems = []
+        self.reached = False
+        if point.warm:
+            world.make(point.call)
+
+    def run(self, do: Callable[[], None], *, raising: bool = False) -> None:
+        """Make the call, and ``do`` what the mode does at the point."""
+
+        def at_line(event: int, frame: FrameType) -> None:
+            if event == self._event and not self.reached:
+                sys.settrace(None)
+                self.reached = True
+                do()
+
+        try:
+            with Tracer(self._folder, at_line):
+                self.world.make(self.call)
+            if raising and self.reached:
+                self.problems.append("the exception was swallowed")
+        except KeyboardInterrupt:
+            if not raising:
+                raise
+        except Exception:
+            self.problems.append(f"the call raised\n{traceback.format_exc()}")
+        if not self.reached:
+            self.problems.append("the point was not reached")
+
+    def guarded(self, do: Callable[[], object]) -> None:
+        """Do something inside the hook, where an exception would look like the call's."""
+        try:
+            do()
+        except BaseException:
+            self.problems.append(f"raised there\n{traceback.format_exc()}")
+
+    def verdict(self, maybe: str = "") -> Problems:
+        """Say what is wrong, also after the call was made again."""
+        before = self.world.problems(maybe)
+        self.guarded(lambda: self.world.make(self.call))
+        return list(dict.fromkeys(self.problems + before + self.world.problems(maybe)))
+
+    def child_problems(self, forks: list[Fork]) -> Problems:
+        """In the parent: say what is wrong in the child."""
+        try:
+            return [
+                f"in the child: {p}" for f in forks for p in f.result(self._seconds)
+            ]
+        except Ended as ended:
+            return [f"in the child: {ended}"]
+
+
+def nested(injection: Injection) -> Problems:
+    injection.run(lambda: injection.guarded(injection.world.make_all))
+    return injection.verdict()
+
+
+def switch(injection: Injection) -> Problems:
+    def make_beside() -> None:
+        injection.guarded(lambda: injection.world.make_all(beside=injection.call))
+
+    def on_another_thread() -> None:
+        other = threading.Thread(target=make_beside)
+        other.start()
+        other.join()
+
+    injection.run(on_another_thread)
+    return injection.verdict()
+
+
+def raise_(injection: Injection) -> Problems:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    injection.run(interrupt, raising=True)
+    return injection.verdict(maybe=injection.call)
+
+
+def fork(injection: Injection) -> Problems:
+    forks: list[Fork] = []
+
+    def fork_here() -> None:
+        injection.guarded(injection.world.make_all)
+        forks.append(Fork())
+        if forks[0].is_child:
+            injection.world.forked()
+
+    def go_on_in_child() -> Problems:
+        # The call that the fork came in may have counted before it, in the parent.
+        injection.world.forked()
+        return in_child(injection, maybe=injection.call)
+
+    try:
+        injection.run(fork_here)
+    finally:
+        if forks and forks[0].is_child:
+            forks[0].answer(go_on_in_child)
+    return injection.child_problems(forks) + injection.verdict()
+
+
+def fork_away(injection: Injection) -> Problems:
+    stands, go_on = threading.Event(), threading.Event()
+
+    def stand() -> None:
+        stands.set()
+        go_on.wait()
+
+    def work() -> None:
+        injection.run(stand)
+        stands.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    stands.wait()
+    forks = [Fork()]
+    if forks[0].is_child:
+        injection.world.forked()
+        forks[0].answer(lambda: in_child(injection))
+    problems = injection.child_problems(forks)
+    go_on.set()
+    thread.join()
+    return problems + injection.verdict()
+
+
+def in_child(injection: Injection, maybe: str = "") -> Problems:
+    before = injection.world.problems(maybe)
+    injection.guarded(injection.world.make_all)
+    problems = injection.problems + before + injection.world.problems(maybe)
+    return list(dict.fromkeys(problems))
+
+
+MODES: dict[str, Callable[[Injection], Problems]] = {
+    "nested": nested,
+    "switch": switch,
+    "raise": raise_,
+    "fork": fork,
+    "fork_away": fork_away,
+}
+
+
+def inject(
+    setup: str, mode: str, points: Sequence[Point], *, seconds: float = SECONDS
+) -> list[Finding]:
+    """Try a mode at some points, and give what is wrong.
+
+    Args:
+        setup: What the points were found with.
+        mode: One of ``MODES``.
+        points: Where.
+        seconds: How long a point may take before it counts as hanging.
+    """
+    processes = min(PROCESSES, 1 + len(points) // POINTS_PER_PROCESS)
+    shares = [points[i::processes] for i in range(processes)]
+    with ThreadPoolExecutor(processes) as threads:
+        found = threads.map(lambda share: _watch(setup, mode, share, seconds), shares)
+        return [finding for findings in found for finding in findings]
+
+
+def _watch(
+    setup: str, mode: str, points: Sequence[Point], seconds: float
+) -> list[Finding]:
+    """Run one process, and another from the next point on where one does not go on."""
+    findings: list[Finding] = []
+    begun = 0
+    while True:
+        target = f"{__name__}:_try_all"
+        left = points[begun:]
+        tried = in_fresh(target, setup, mode, left, seconds, idle=2 * seconds)
+        before = begun
+        try:
+            for problem in tried:
+                if problem is None:
+                    begun += 1
+                else:
+                    findings.append(Finding(mode, points[begun - 1], problem))
+            return findings
+        except Ended as ended:
+            if begun == before:
+                raise
+            findings.append(Finding(mode, points[begun - 1], str(ended)))
+
+
+def _try_all(
+    setup: str, mode: str, points: list[list[Any]], seconds: float
+) -> Iterator[str | None]:
+    """Yield None before each point, and behind it what is wrong there."""
+    folder, _, make_world = _set_up(setup)
+    gc.disable()  # a collection runs callbacks and finalizers elsewhere each time
+    gc.freeze()
+    for number, point in enumerate(points):
+        yield None
+        injection = Injection(make_world(), Point(*point), folder, seconds)
+        yield from MODES[mode](injection)
+        if mode.startswith("fork") or number % 25 == 0:
+            gc.collect()  # a fork makes every registry that lives start anew
+
+
+def _set_up(setup: str) -> tuple[str, list[str], Callable[[], Any]]:
+    target, *args = setup.split()
+    module, function = target.split(":")
+    return getattr(importlib.import_module(module), function)(*args)

@@ -1,0 +1,100 @@
+"""A recording call imports nothing: a module's import lock is a lock like any other.
+
+Whoever re-enters an import on the same thread gets half a module; a child forked during
+another thread's import waits for ever.
+"""
+
+import builtins
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.survival.calls import CALLS, Subject, World
+from tests.survival.processes import SECONDS, in_fresh
+
+
+def imports() -> Iterator[list[str]]:
+    """Yield each call with the modules that it imports, from functions of the package."""
+    world = World(Subject("slots"), CALLS.values())
+    import_module = builtins.__import__
+    imported: set[str] = set()
+
+    def note(name: str, globals: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if globals and str(globals.get("__name__")).partition(".")[0] == "obs":
+            imported.add(name)
+        return import_module(name, globals, *args, **kwargs)
+
+    for call in CALLS:
+        imported.clear()
+        builtins.__import__ = note
+        try:
+            world.make(call)
+        finally:
+            builtins.__import__ = import_module
+        yield [call, *sorted(imported)]
+
+
+READING = {"read.process": ["psutil", "resource"]}
+"""Not a recording: what is imported when the process is read."""
+
+
+def test_no_recording_call_imports() -> None:
+    found = {call: modules for call, *modules in in_fresh(f"{__name__}:imports")}
+    assert found.keys() == CALLS.keys()
+    assert {c: m for c, m in found.items() if m and m != READING.get(c)} == {}
+
+
+PROGRAM = """
+import os, signal, sys, threading
+from importlib.machinery import PathFinder
+from obs.metrics import Registry
+
+counter = Registry().counter("orders")
+other = Registry().counter("orders")
+
+def re_enter():
+    other.inc("text")
+
+def fork():
+    pid = []
+    def on_another_thread():
+        pid.append(os.fork())
+        if not pid[0]:
+            signal.alarm(5)  # ends it if it hangs
+            other.inc("text")
+            os._exit(0)
+    thread = threading.Thread(target=on_another_thread)
+    thread.start()
+    thread.join()
+    _, status = os.waitpid(pid[0], 0)
+    assert status == 0, f"the child ended with {status}"
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        sys.meta_path.remove(self)
+        spec = PathFinder.find_spec(name, path, target)
+        execute = spec.loader.exec_module
+        def exec_module(module):
+            {action}()
+            execute(module)
+        spec.loader.exec_module = exec_module
+        return spec
+
+sys.meta_path.insert(0, Finder())
+counter.inc("text")
+"""
+"""Makes a first bad call; if that imports, something comes in the middle of it."""
+
+
+@pytest.mark.parametrize("action", ["re_enter", "fork"])
+def test_a_first_bad_call_may_be_re_entered_and_forked(action: str) -> None:
+    program = PROGRAM.replace("{action}", action)
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    result = subprocess.run(
+        command, capture_output=True, timeout=SECONDS, check=False, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr

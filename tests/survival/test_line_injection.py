@@ -1,0 +1,156 @@
+"""What comes at any line of any recording call hangs nothing and loses nothing."""
+
+from collections.abc import Callable, Iterable
+from functools import cache
+
+import pytest
+
+from tests.survival.calls import (
+    CALLS,
+    CELLS,
+    ELSEWHERE,
+    PACKAGE,
+    STORM,
+    Call,
+    Subject,
+    World,
+)
+from tests.survival.injection import MODES, Finding, Point, find_points, inject, thinned
+from tests.survival.known import KNOWN, Known
+from tests.survival.processes import SECONDS
+
+HANGS = 0.25
+"""Seconds after which a call of a broken class counts as hanging."""
+
+
+@cache
+def points(cells: str) -> list[Point]:
+    return find_points(f"tests.survival.calls:world {cells}")
+
+
+def by_line(point: Point) -> object:
+    return point.file, point.line
+
+
+def by_caller(point: Point) -> object:
+    return point.file, point.line, point.caller
+
+
+def chosen(cells: str, mode: str) -> list[Point]:
+    """Give what is tried in the ordinary suite: each line, not in each call.
+
+    A line is a point once for each place that its function is called from; where each
+    point costs a fork, once. Of the second kind of cells only what the first has not.
+    """
+    place = by_line if mode.startswith("fork") else by_caller
+    mine = points(cells)
+    if cells != "slots":
+        seen = {by_line(point) for point in points("slots")}
+        mine = [point for point in mine if by_line(point) not in seen]
+    return thinned(mine, place)
+
+
+def every(cells: str, mode: str) -> list[Point]:
+    """Give each line of each call."""
+    return points(cells)
+
+
+@pytest.mark.parametrize("cells", CELLS)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "choose",
+    [chosen, pytest.param(every, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
+)
+def test_whatever_comes_at_any_line(
+    cells: str, mode: str, choose: Callable[[str, str], list[Point]]
+) -> None:
+    found = inject(f"tests.survival.calls:world {cells}", mode, choose(cells, mode))
+
+    known = [entry for entry in KNOWN if entry.where(mode, cells)]
+    assert unexplained(found, known) == []
+    for entry in known if choose is every else ():
+        assert any(entry.explains(f) for f in found), f"no longer there: {entry}"
+
+
+def unexplained(found: Iterable[Finding], known: Iterable[Known]) -> list[str]:
+    return [str(f) for f in found if not any(entry.explains(f) for entry in known)]
+
+
+HOOK = "fork hook"
+
+
+class HookWorld(World):
+    """Calls, and the hook that makes a forked child count from zero.
+
+    Another thread has made the calls before. What is made while the hook runs may count
+    or not; but the hook comes to its end, and nothing is torn.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        hook = Call(HOOK, lambda subject: subject.tel.metrics.after_fork_in_child)
+        super().__init__(subject, [*STORM, hook])
+        ELSEWHERE.run([self.make_all])
+
+    def problems(self, maybe: str = "", ignore: Iterable[str] = ()) -> list[str]:
+        return self._subject.torn(self._subject.read())
+
+
+def hook_world(cells: str) -> tuple[str, list[str], Callable[[], World]]:
+    """Give the package, the hook, and what makes a world of it."""
+    return PACKAGE, [HOOK], lambda: HookWorld(Subject(cells))
+
+
+@pytest.mark.parametrize("cells", CELLS)
+@pytest.mark.parametrize("mode", ["nested", "switch"])
+def test_whatever_comes_in_the_fork_hook(cells: str, mode: str) -> None:
+    setup = f"{__name__}:hook_world {cells}"
+    points = find_points(setup)
+    assert len(points) > 20
+    assert unexplained(inject(setup, mode, points), KNOWN) == []
+
+
+def test_every_call_is_looked_at() -> None:
+    for cells in CELLS:
+        assert {point.call for point in points(cells)} == set(CALLS)
+        assert len({by_line(point) for point in points(cells)}) > 300
+
+
+# --- the tool itself -------------------------------------------------------------------
+
+
+@cache
+def broken_points(name: str) -> list[Point]:
+    return find_points(f"tests.survival.broken:world {name}")
+
+
+def tried_on(name: str, mode: str, seconds: float) -> list[Finding]:
+    setup = f"tests.survival.broken:world {name}"
+    return inject(setup, mode, broken_points(name), seconds=seconds)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_class_without_fault_passes(mode: str) -> None:
+    assert tried_on("Exact", mode, SECONDS) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "problem"),
+    [
+        ("Locked", "nested", "hangs"),
+        ("Locked", "switch", "hangs"),
+        ("Locked", "fork_away", "in the child: hangs"),
+        ("LockedByHand", "raise", "hangs"),
+        ("ReadThenWrite", "nested", "count is 1, not 2"),
+        ("ReadThenWrite", "switch", "count is 1, not 2"),
+        ("Apart", "raise", "torn: {'count': 1, 'sum': 0}"),
+        ("Swallowing", "raise", "the exception was swallowed"),
+        ("Raising", "nested", "dictionary changed size"),
+        ("Raising", "raise", "dictionary changed size"),
+        ("OwnThread", "switch", "count is 1, not 2"),
+        ("KeepsAtFork", "fork", "in the child: count is 2, not 0 or 1"),
+    ],
+)
+def test_a_fault_is_found_where_it_is(name: str, mode: str, problem: str) -> None:
+    found = tried_on(name, mode, HANGS)
+    assert any(problem in finding.problem for finding in found), found
+    assert {finding.point.file for finding in found} == {"broken.py"}
