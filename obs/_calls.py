@@ -31,7 +31,7 @@ class Wrapped(Protocol):
         ...
 
 
-def wrap(function: Callable[..., Any], around: Wrapped) -> Any:
+def wrap(function: Any, around: Wrapped) -> Any:
     """Give a function like ``function`` that does ``around`` around each call.
 
     The result is of the same kind (``def``, ``async def``, generator, async generator) and

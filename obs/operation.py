@@ -61,9 +61,9 @@ class OperationDecorator:
         Raises:
             DefinitionError: It is none, or a label is no parameter of it.
         """
-        target: Callable[..., Any] = function
-        if isinstance(function, classmethod | staticmethod):
-            target = function.__func__
+        target: Any = function
+        if isinstance(target, classmethod | staticmethod):
+            target = target.__func__
         name = self._name or str(getattr(target, "__qualname__", ""))
         name = name.replace("<locals>.", "")
         if not name:

@@ -206,9 +206,9 @@ class SeriesBlock(Generic[S]):
             once=f"cardinality {self.metric.name} {self.fixed}",
         )
         overflow = self._overflow_block()
-        row = (*self.fixed, "true")
-        series = overflow.children.get(row)
-        return series if series is not None else overflow._add(row)
+        theirs = (*self.fixed, "true")
+        series = overflow.children.get(theirs)
+        return series if series is not None else overflow._add(theirs)
 
     def _add(self, row: Row) -> S:
         registry = self.metric.registry
