@@ -140,7 +140,7 @@ class Operation:
         row: tuple[str, ...] = self._ok
         if error is not None:
             outcome = outcome_of(error, self._ask)
-            error_type = type_name(error) if outcome == "error" else ""
+            error_type = _NAME_OF(type(error)) if outcome == "error" else ""
             row = (self._name, outcome, error_type)
         for position, label, default in self._places:
             given = len(args) > position

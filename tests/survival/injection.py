@@ -31,7 +31,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any, NamedTuple
 
-from tests.survival.processes import SECONDS, Ended, Fork, in_fresh
+from tests.survival.processes import HANGS, SECONDS, Ended, Fork, in_fresh
 
 PROCESSES = min(4, os.cpu_count() or 1)
 POINTS_PER_PROCESS = 50
@@ -334,7 +334,10 @@ def inject(
 def _watch(
     setup: str, mode: str, points: Sequence[Point], seconds: float
 ) -> list[Finding]:
-    """Run one process, and another from the next point on where one does not go on."""
+    """Run one process, and another from the next point on where one dies.
+
+    What comes after a point that hangs is not tried: it would take too long.
+    """
     findings: list[Finding] = []
     begun = 0
     while True:
@@ -346,13 +349,18 @@ def _watch(
             for problem in tried:
                 if problem is None:
                     begun += 1
-                else:
-                    findings.append(Finding(mode, points[begun - 1], problem))
+                    continue
+                findings.append(Finding(mode, points[begun - 1], problem))
+                if problem.endswith(HANGS):
+                    tried.close()
+                    return findings
             return findings
         except Ended as ended:
             if begun == before:
                 raise
             findings.append(Finding(mode, points[begun - 1], str(ended)))
+            if str(ended) == HANGS:
+                return findings
 
 
 def _try_all(

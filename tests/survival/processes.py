@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import IO, Any, NoReturn
 
-SECONDS = 30.0
+SECONDS = 20.0
 """How long a step may take that takes milliseconds: only what hangs gets there."""
+HANGS = "hangs"
 
 
 class Ended(Exception):
@@ -67,7 +68,7 @@ class Fork:
                 left = max(0.0, deadline - time.monotonic())
                 if not select.select([self._read], [], [], left)[0]:
                     os.kill(self.pid, signal.SIGKILL)
-                    raise Ended("hangs")
+                    raise Ended(HANGS)
                 part = os.read(self._read, 65536)
                 if not part:
                     break
@@ -158,7 +159,7 @@ def in_fresh(target: str, *args: Any, idle: float = SECONDS) -> Iterator[Any]:
         while True:
             if not select.select([process], [], [], patience)[0]:
                 process.kill()
-                raise Ended("hangs")
+                raise Ended(HANGS)
             lines = process.lines()
             if lines is None:
                 return
