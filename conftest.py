@@ -24,7 +24,13 @@ pytest_collect_file = (_markdown + _docstrings).pytest()
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Run the blocks of a document in their order, whatever the order of the tests."""
+    """Keep the order where it matters, whatever pytest-randomly does with the rest.
+
+    The blocks of a document run in their order. The real servers, which scrape until the
+    end of the session, come last.
+    """
     blocks = [item for item in items if isinstance(item, SybilItem)]
-    items[:] = [item for item in items if not isinstance(item, SybilItem)]
-    items += sorted(blocks, key=lambda item: (str(item.path), item.example.line))
+    blocks.sort(key=lambda item: (str(item.path), item.example.line))
+    tests = [item for item in items if not isinstance(item, SybilItem)]
+    tests.sort(key=lambda item: "real" in item.path.parts)
+    items[:] = blocks + tests

@@ -1042,8 +1042,11 @@ def test_a_failed_accept_pauses_accepting(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     tried = []
+    accept = socket.socket.accept
 
-    def fail(_: socket.socket) -> None:
+    def fail(sock: socket.socket) -> tuple[socket.socket, object]:
+        if sock.getsockname()[1] != server.port:  # a server of another test
+            return accept(sock)
         tried.append(time.monotonic())
         raise OSError(number, os.strerror(number))
 
@@ -1052,7 +1055,7 @@ def test_a_failed_accept_pauses_accepting(
     with monkeypatch.context() as patch:
         patch.setattr(socket.socket, "accept", fail)
         client = Client(server).send()
-        eventually(lambda: len(tried) == 4)
+        eventually(lambda: len(tried) >= 4)
     assert all(b - a >= 0.05 for a, b in pairwise(tried))
     assert {reason for reason, _ in said} == {"accept"}
     assert client.answer().status == 200

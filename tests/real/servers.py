@@ -338,7 +338,11 @@ def _asking_for(accept: str) -> Iterator[int]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer((HOST, 0), Handler)
+    class Proxy(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Say nothing of a Prometheus that stopped before its answer."""
+
+    server = Proxy((HOST, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
