@@ -46,7 +46,7 @@ class OperationDecorator:
         if name is not None and not isinstance(name, str):
             text = (
                 f"operation: the name got {shown(name)}, needs text. Write "
-                "@tel.operation() with parentheses."
+                "the decorator with parentheses: @tel.operation()."
             )
             raise DefinitionError(text)
         check_rule(classify)

@@ -766,7 +766,7 @@ def test_calls_at_the_same_time_are_all_in_flight():
         (
             lambda tel: tel.operation(len),
             "operation: the name got <built-in function len>, needs text. Write "
-            "@tel.operation() with parentheses.",
+            "the decorator with parentheses: @tel.operation().",
         ),
         (
             lambda tel: tel.operation("op", classify="ok"),
