@@ -12,6 +12,13 @@ from obs.errors import InvalidValue
 
 _SAY_EVERY_NS = 60 * 1_000_000_000
 _MAX_SAID = 1_000
+_FROM_THE_START = (
+    ("metrics", "invalid"),
+    ("metrics", "cardinality"),
+    ("traces", "invalid"),
+    ("traces", "limit"),
+)
+"""What is 0 as long as nothing was dropped, so that a rate can be taken of it."""
 
 
 class Diag:
@@ -35,9 +42,10 @@ class Diag:
         self._truncated: dict[str, Tally] = {}
         self._said_at: dict[str, int] = {}
         self._said_once: dict[str, bool] = {}
-        for reason in ("invalid", "cardinality"):
-            self.dropped("metrics", reason, 0)
-        self.truncated("metrics", 0)
+        for signal, reason in _FROM_THE_START:
+            self.dropped(signal, reason, 0)
+        for signal in ("metrics", "traces"):
+            self.truncated(signal, 0)
 
     def dropped(self, signal: str, reason: str, n: int = 1, exporter: str = "") -> None:
         """Count ``n`` that were left out."""
@@ -51,7 +59,7 @@ class Diag:
         """Count ``n`` values that were cut."""
         self._truncated.setdefault(signal, Tally()).add(n)
 
-    def invalid(self, what: str, text: str) -> None:
+    def invalid(self, what: str, text: str, signal: str = "metrics") -> None:
         """Count a bad recording call, and say it once for each ``what``.
 
         Raises:
@@ -59,11 +67,11 @@ class Diag:
         """
         if self.strict:
             raise InvalidValue(text)
-        self.left_out(what, text)
+        self.left_out(what, text, signal)
 
-    def left_out(self, what: str, text: str) -> None:
+    def left_out(self, what: str, text: str, signal: str = "metrics") -> None:
         """Count what a reading cannot show, and say it once for each ``what``."""
-        self.dropped("metrics", "invalid")
+        self.dropped(signal, "invalid")
         self.say("invalid", text, once=f"invalid {what}")
 
     def say(

@@ -9,6 +9,7 @@ collector callback, takes no lock and never raises (a strict instance raises
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from enum import Enum
+from types import TracebackType
 from typing import (
     Any,
     ParamSpec,
@@ -28,6 +29,8 @@ from obs.model import (
     Payload,
     Resource,
     Snapshot,
+    SpanKind,
+    SpanRecord,
     TraceContext,
 )
 
@@ -38,6 +41,7 @@ __all__ = [
     "Counter",
     "Decorator",
     "Gauge",
+    "Headers",
     "Histogram",
     "Info",
     "LabelValue",
@@ -247,7 +251,13 @@ class Span(Protocol):
         """Make it the current span."""
         ...
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
         """End it, with the exception that ended the block."""
         ...
 
@@ -255,7 +265,13 @@ class Span(Protocol):
         """Make it the current span."""
         ...
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
         """End it, with the exception that ended the block."""
         ...
 
@@ -368,6 +384,7 @@ class Telemetry(Protocol):
         name: str | None = None,
         *,
         labels: Iterable[str] = (),
+        record: Iterable[str] = (),
         classify: Callable[[BaseException], str | None] | None = None,
     ) -> Decorator:
         """Decorate a request handler."""
@@ -377,10 +394,65 @@ class Telemetry(Protocol):
         self,
         name: str | None = None,
         *,
+        kind: SpanKind = "internal",
         labels: Iterable[str] = (),
+        record: Iterable[str] = (),
         classify: Callable[[BaseException], str | None] | None = None,
     ) -> Decorator:
         """Decorate any function or method."""
+        ...
+
+    @property
+    def span(self) -> "StartSpan":
+        """Start a span."""
+        ...
+
+    @property
+    def use(self) -> "UseContext":
+        """Continue a context in a block."""
+        ...
+
+    @property
+    def inject(self) -> Callable[..., Any]:
+        """Write the current context and baggage into headers."""
+        ...
+
+    @property
+    def extract(self) -> Callable[[Any], TraceContext]:
+        """Read a context and baggage from headers; an empty, falsy one if there is none."""
+        ...
+
+
+class StartSpan(Protocol):
+    """What ``Telemetry.span`` is."""
+
+    def __call__(
+        self,
+        name: str,
+        attributes: Mapping[str, Any] | None = None,
+        /,
+        *,
+        kind: SpanKind = "internal",
+        parent: Span | TraceContext | None = None,
+        links: Iterable[TraceContext] = (),
+        start: int | None = None,
+        **attrs: Any,
+    ) -> Span:
+        """Start a span; ``with`` makes it current and ends it."""
+        ...
+
+
+class UseContext(Protocol):
+    """What ``Telemetry.use`` is."""
+
+    def __call__(
+        self,
+        context: TraceContext | Span | None = None,
+        /,
+        *,
+        baggage: Mapping[str, Any] | None = None,
+    ) -> AbstractContextManager[TraceContext]:
+        """Give a block in which the context and the baggage are current."""
         ...
 
 
@@ -414,6 +486,13 @@ class Source(Protocol):
 
         ``callback`` gets the family with one block that has label names and no rows. It
         may raise ``DefinitionError``, which then reaches whoever defines the metric.
+        """
+        ...
+
+    def listen(self, receive: Callable[[SpanRecord], object]) -> None:
+        """Hand each finished span to ``receive``, until the exporter is closed.
+
+        At once, on the thread that ended the span: it must return at once, too.
         """
         ...
 
@@ -473,24 +552,64 @@ class PushExporter(Protocol):
 
 
 class Sampler(Protocol):
-    """Decides at a root whether a trace is recorded."""
+    """Decides whether a trace is recorded, where its first span in this process starts."""
 
     def sample(
-        self, trace: int, name: str, attributes: Mapping[str, Any], parent: TraceContext
+        self,
+        trace: int,
+        name: str,
+        attributes: Mapping[str, Any],
+        kind: str,
+        parent: TraceContext,
     ) -> bool:
-        """Decide; called on the recording thread, so it must neither block nor lock."""
+        """Decide; called on the recording thread, so it must neither block nor lock.
+
+        Args:
+            trace: The trace's id, 128 bits.
+            name: The span's name.
+            attributes: What it starts with.
+            kind: The span's kind.
+            parent: What came from another process; empty at a root.
+        """
+        ...
+
+
+class Headers(Protocol):
+    """The headers of a carrier, whatever it is; names ignore case."""
+
+    def get(self, name: str) -> str | None:
+        """Give a header, several lines of it joined by commas; None if it is not there.
+
+        Args:
+            name: In lower case.
+        """
+        ...
+
+    def with_prefix(self, prefix: str) -> Iterable[tuple[str, str]]:
+        """Give name and value of the headers whose names begin with a lower-case prefix.
+
+        Names come in lower case; of a huge carrier only the first ones are looked at.
+        """
         ...
 
 
 class Propagator(Protocol):
-    """Carries a trace context in headers of one format."""
+    """Carries a trace context, or baggage, in headers of one format."""
 
     def inject(
         self, context: TraceContext, set_header: Callable[[str, str], None]
     ) -> None:
-        """Write the headers of a context."""
+        """Write the headers of a context; it may be empty, or hold baggage alone.
+
+        Args:
+            context: What to write.
+            set_header: Takes a name in lower case and a value.
+        """
         ...
 
-    def extract(self, get_header: Callable[[str], str | None]) -> TraceContext:
-        """Read a context; what is malformed gives an empty one."""
+    def extract(self, headers: Headers) -> TraceContext:
+        """Read a context; what is malformed gives an empty one.
+
+        A propagator of baggage gives one that has nothing but baggage.
+        """
         ...

@@ -87,8 +87,10 @@ def test_counts_by_reason_and_exporter():
     assert diag.dropped_counts() == {
         ("metrics", "", "invalid"): 2,
         ("metrics", "", "cardinality"): 0,
+        ("traces", "", "invalid"): 0,
+        ("traces", "", "limit"): 0,
         ("logs", "otlp", "queue_full"): 1,
     }
-    assert diag.truncated_counts() == {("metrics",): 1}
+    assert diag.truncated_counts() == {("metrics",): 1, ("traces",): 0}
     diag.after_fork_in_child()
     assert set(diag.dropped_counts().values()) == {0}

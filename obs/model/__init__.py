@@ -23,13 +23,25 @@ from obs.model._metric import (
     NumberPoint,
     Point,
 )
-from obs.model._record import LogRecord, SpanEvent, SpanLink, SpanRecord, TraceContext
+from obs.model._record import (
+    NO_BAGGAGE,
+    BaggageValue,
+    LogRecord,
+    Outcome,
+    SpanEvent,
+    SpanKind,
+    SpanLink,
+    SpanRecord,
+    TraceContext,
+)
 from obs.model._resource import Resource
 from obs.model._snapshot import Snapshot, delta
 
 __all__ = [
     "KINDS",
+    "NO_BAGGAGE",
     "Ack",
+    "BaggageValue",
     "Batch",
     "Block",
     "Delivery",
@@ -41,12 +53,14 @@ __all__ = [
     "LogRecord",
     "MetricFamily",
     "NumberPoint",
+    "Outcome",
     "Payload",
     "Point",
     "Resource",
     "Scope",
     "Snapshot",
     "SpanEvent",
+    "SpanKind",
     "SpanLink",
     "SpanRecord",
     "TraceContext",

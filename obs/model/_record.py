@@ -1,16 +1,41 @@
 """Finished spans and log records, as exporters get them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 SpanKind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
 Status: TypeAlias = Literal["unset", "ok", "error"]
-Outcome: TypeAlias = Literal["ok", "error", "cancelled", "aborted"]
+Outcome: TypeAlias = Literal["ok", "error", "cancelled", "deadline_exceeded", "aborted"]
 Level: TypeAlias = Literal["trace", "debug", "info", "warning", "error", "critical"]
 
 
 def _hex(number: int, digits: int) -> str:
     return f"{number:0{digits}x}" if number else ""
+
+
+class BaggageValue(str):
+    """A value of baggage: text, with the properties that came with it.
+
+    Attributes:
+        properties: As in the header, without the first semicolon (``ttl=60;secret``); empty
+            where there are none.
+
+    Source: W3C Baggage, 3.3.1.4.
+    """
+
+    __slots__ = ("properties",)
+
+    properties: str
+
+    def __new__(cls, text: str, properties: str = "") -> Self:
+        """Make one of a text."""
+        value = super().__new__(cls, text)
+        value.properties = properties
+        return value
+
+
+NO_BAGGAGE: Mapping[str, str] = {}
+"""Not to be changed. A plain dict: contexts can be pickled."""
 
 
 class TraceContext(NamedTuple):
@@ -19,16 +44,23 @@ class TraceContext(NamedTuple):
     Attributes:
         trace: The trace's id, 128 bits; 0 when there is none.
         span: The span's id, 64 bits; 0 when there is none.
-        sampled: Whether the trace is recorded.
+        sampled: Whether the trace is recorded; None while nobody has decided (no context,
+            or B3's deferred state).
         tracestate: The W3C tracestate header, or empty.
         remote: Whether it came from another process.
+        debug: Whether to record it whatever samplers say (B3, Jaeger).
+        random: Whether the id's last 56 bits are known to be random (W3C Level 2).
+        baggage: What travels with it, by name; values may be ``BaggageValue``.
     """
 
     trace: int = 0
     span: int = 0
-    sampled: bool = False
+    sampled: bool | None = None
     tracestate: str = ""
     remote: bool = False
+    debug: bool = False
+    random: bool = False
+    baggage: Mapping[str, str] = NO_BAGGAGE
 
     @property
     def trace_id(self) -> str:
@@ -82,7 +114,7 @@ class SpanRecord(NamedTuple):
         end_ns: In ns since the epoch; never before ``start_ns``.
         status: ``unset ok error``.
         status_message: Why it is an error, or empty.
-        outcome: ``ok error cancelled aborted``.
+        outcome: ``ok error cancelled deadline_exceeded aborted``.
         error_type: The exception's class name, or empty.
         attributes: Details.
         events: What happened meanwhile.
@@ -125,7 +157,7 @@ class SpanRecord(NamedTuple):
     @property
     def sampled(self) -> bool:
         """Whether the trace is recorded."""
-        return self.context.sampled
+        return bool(self.context.sampled)
 
     @property
     def tracestate(self) -> str:
