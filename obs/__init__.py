@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     )
     from obs.limits import Limits
     from obs.metrics import DEFAULT_SECONDS, Registry
-    from obs.model import MetricFamily, Resource
-    from obs.protocols import Counter, Gauge, Histogram, Info, Telemetry, UpDown
+    from obs.model import MetricFamily, Resource, TraceContext
+    from obs.protocols import Counter, Gauge, Histogram, Info, Span, Telemetry, UpDown
+    from obs.trace import Tracer
 
     __version__: str
 
@@ -45,8 +46,11 @@ __all__ = [
     "ObsError",
     "Registry",
     "Resource",
+    "Span",
     "StartFailed",
     "Telemetry",
+    "TraceContext",
+    "Tracer",
     "UpDown",
     "__version__",
 ]
@@ -68,8 +72,11 @@ _HOME = {
     "ObsError": "errors",
     "Registry": "metrics",
     "Resource": "model",
+    "Span": "protocols",
     "StartFailed": "errors",
     "Telemetry": "protocols",
+    "TraceContext": "model",
+    "Tracer": "trace",
     "UpDown": "protocols",
 }
 

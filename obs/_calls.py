@@ -6,17 +6,21 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from types import FunctionType, MethodType
 from typing import Any, Protocol
 
+from obs._context import CURRENT, Node, may_set
 from obs.errors import DefinitionError, shown
+
+_current, _set_current = CURRENT.get, CURRENT.set
 
 
 class Wrapped(Protocol):
     """What is done around each call.
 
-    ``enter`` gives a token that ``exit`` gets back, with the call's arguments and the
-    exception that ended it, or None. Neither may raise.
+    ``enter`` gets the call's arguments and gives a token, which ``exit`` gets back with
+    the arguments and the exception that ended the call, or None. Neither may raise.
+    What ``enter`` makes the current span is current while the function runs.
     """
 
-    def enter(self) -> Any:
+    def enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call begins."""
         ...
 
@@ -77,7 +81,7 @@ def _plain(function: Callable[..., Any], around: Wrapped) -> Callable[..., Any]:
     enter, leave = around.enter, around.exit
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        token = enter()
+        token = enter(args, kwargs)
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
@@ -93,7 +97,7 @@ def _coroutine(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
     enter, leave = around.enter, around.exit
 
     async def call(*args: Any, **kwargs: Any) -> Any:
-        token = enter()
+        token = enter(args, kwargs)
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
@@ -109,13 +113,45 @@ def _generator(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
     enter, leave = around.enter, around.exit
 
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        token = enter()
+        outer = _current()
+        token = enter(args, kwargs)
+        inside = _swap(outer)
+        step = sent = None
         try:
-            result = yield from function(*args, **kwargs)
+            inner = function(*args, **kwargs)
+            step = inner.send
+            while True:
+                outer = _swap(inside)
+                try:
+                    item = step(sent)
+                except StopIteration as stop:
+                    result = stop.value
+                    break
+                finally:
+                    inside = _swap(outer)
+                try:
+                    sent = yield item
+                    step = inner.send
+                except GeneratorExit:
+                    outer = _swap(inside)
+                    try:
+                        inner.close()
+                    finally:
+                        inside = _swap(outer)
+                    raise
+                except BaseException as error:  # noqa: BLE001 - handed on
+                    step, sent = inner.throw, error
         except BaseException as error:
+            step = sent = (
+                None  # they may hold the error, whose traceback holds this frame
+            )
+            outer = _swap(inside)
             leave(token, args, kwargs, error)
+            _swap(outer)
             raise
+        outer = _swap(inside)
         leave(token, args, kwargs, None)
+        _swap(outer)
         return result
 
     return call
@@ -127,19 +163,35 @@ def _async_generator(
     enter, leave = around.enter, around.exit
 
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        token = enter()
+        outer = _current()
+        token = enter(args, kwargs)
+        inside = _swap(outer)
+        step = None
         try:
             inner = function(*args, **kwargs)
             step = _first_step(inner)
             while True:
+                outer = _swap(inside)
                 try:
                     item = await step
                 except StopAsyncIteration:
+                    inside = _swap(outer)
                     break
+                except GeneratorExit:
+                    inside = _swap_where_set(inside, outer)
+                    raise
+                except BaseException:
+                    inside = _swap(outer)
+                    raise
+                inside = _swap(outer)
                 try:
                     sent = yield item
                 except GeneratorExit:
-                    await inner.aclose()
+                    outer = _swap(inside)
+                    try:
+                        await inner.aclose()
+                    finally:
+                        inside = _swap_where_set(inside, outer)
                     raise
                 except BaseException as error:  # noqa: BLE001 - handed on
                     step = inner.athrow(error)
@@ -147,11 +199,50 @@ def _async_generator(
                     step = inner.asend(sent)
         except BaseException as error:
             step = None  # it may hold the error, whose traceback holds this frame
+            outer = _swap(inside)
             leave(token, args, kwargs, error)
+            _swap(outer)
             raise
+        outer = _swap(inside)
         leave(token, args, kwargs, None)
+        _swap(outer)
 
     return call
+
+
+def _swap(node: Node | None) -> Node | None:
+    """Make a node current, and give what was.
+
+    A generator's span is current only while the generator runs: whoever consumes it
+    never sees it, and each step may come from another task or thread.
+    """
+    before = _current()
+    if may_set():
+        _set_current(node)
+    return before
+
+
+def _swap_where_set(inside: Node | None, outer: Node | None) -> Node | None:
+    """Do what ``_swap`` does, unless this is not where ``inside`` was made current.
+
+    Closing a step that is suspended may happen in any context. Where one of the two is
+    around the other, it is the same.
+    """
+    before = _current()
+    if before is None or inside is None:
+        is_same = before is inside
+    else:
+        is_same = _is_around(inside, before) or _is_around(before, inside)
+    if is_same:
+        return _swap(outer)
+    return inside
+
+
+def _is_around(outer: Node, inner: Node) -> bool:
+    node: Node | None = inner
+    while node is not None and node is not outer:
+        node = node.up
+    return node is outer
 
 
 def _first_step(generator: AsyncGenerator[Any, Any]) -> Any:

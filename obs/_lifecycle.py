@@ -34,7 +34,7 @@ class Lifecycle:
     Args:
         exporters: What the instance was made with.
         make_source: Gives the source for an exporter of a name.
-        hook: What runs besides the exporters.
+        hooks: What runs besides the exporters.
         diag: Where failures are said.
         shutdown_timeout: Seconds that a close may take.
     """
@@ -43,7 +43,7 @@ class Lifecycle:
         self,
         exporters: Iterable[PullExporter],
         make_source: Callable[[str], InstanceSource],
-        hook: Hook | None,
+        hooks: Iterable[Hook],
         diag: Diag,
         shutdown_timeout: float,
     ) -> None:
@@ -55,7 +55,7 @@ class Lifecycle:
             )
             raise DefinitionError(text)
         self._make_source = make_source
-        self._hook = hook
+        self._hooks = hooks
         self._diag = diag
         self._timeout = shutdown_timeout
         self._lock = RLock()
@@ -81,8 +81,8 @@ class Lifecycle:
             except BaseException:
                 self.close(self._timeout)
                 raise
-            if self._hook is not None:
-                self._hook.start()
+            for hook in self._hooks:
+                hook.start()
 
     def attach(self, exporter: PullExporter) -> None:
         """Add an exporter, and start it if the instance runs."""
@@ -106,8 +106,8 @@ class Lifecycle:
         deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
         with self._lock:
             self._is_running = False
-            if self._hook is not None:
-                self._hook.stop()
+            for hook in self._hooks:
+                hook.stop()
             for exporter in reversed(self.exporters):
                 self._close_one(exporter, deadline)
         return FlushResult.over({})

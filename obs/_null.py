@@ -1,9 +1,14 @@
 """Telemetry that does nothing: the default of libraries, and the answer to wrong calls."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self, final
 
-from obs.protocols import Counter, Decorator, Gauge, Histogram, P, R
+from obs._context import Use, outgoing
+from obs._diag import Diag
+from obs.limits import Limits
+from obs.model import NO_BAGGAGE, SpanKind, TraceContext
+from obs.propagation import Propagation
+from obs.protocols import Counter, Decorator, Gauge, Histogram, P, R, Span
 
 
 @final
@@ -66,8 +71,50 @@ class NullInstrument:
 
 
 @final
+class NullSpan:
+    """A span that does nothing."""
+
+    __slots__ = ()
+
+    context = TraceContext()
+
+    def set(self, mapping: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+        """Do nothing."""
+
+    def event(self, name: str, /, **attributes: Any) -> None:
+        """Do nothing."""
+
+    def link(self, context: TraceContext) -> None:
+        """Do nothing."""
+
+    def fail(self, error: BaseException) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        """Do nothing."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Do nothing."""
+
+    async def __aenter__(self) -> Self:
+        """Do nothing."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Do nothing."""
+
+
+@final
 class NullTelemetry:
-    """A ``Telemetry`` that records nothing and checks nothing."""
+    """A ``Telemetry`` that records nothing and checks nothing.
+
+    What came with a request goes out with what it calls all the same: ``use`` makes a
+    context current, and ``inject`` writes it.
+    """
 
     __slots__ = ()
 
@@ -111,6 +158,7 @@ class NullTelemetry:
         name: str | None = None,
         *,
         labels: Iterable[str] = (),
+        record: Iterable[str] = (),
         classify: Callable[[BaseException], str | None] | None = None,
     ) -> Decorator:
         """Give a decorator that does nothing."""
@@ -120,14 +168,54 @@ class NullTelemetry:
         self,
         name: str | None = None,
         *,
+        kind: SpanKind = "internal",
         labels: Iterable[str] = (),
+        record: Iterable[str] = (),
         classify: Callable[[BaseException], str | None] | None = None,
     ) -> Decorator:
         """Give a decorator that does nothing."""
         return NULL_AROUND
 
+    def span(
+        self,
+        name: str,
+        attributes: Mapping[str, Any] | None = None,
+        /,
+        *,
+        kind: SpanKind = "internal",
+        parent: Span | TraceContext | None = None,
+        links: Iterable[TraceContext] = (),
+        start: int | None = None,
+        **attrs: Any,
+    ) -> Span:
+        """Give a span that does nothing."""
+        return NULL_SPAN
 
+    def use(
+        self,
+        context: TraceContext | Span | None = None,
+        /,
+        *,
+        baggage: Mapping[str, Any] | None = None,
+    ) -> Use:
+        """Give a block in which a context is continued."""
+        given = getattr(context, "context", context)
+        if not isinstance(given, TraceContext):
+            given = TraceContext()
+        return Use(given, baggage or NO_BAGGAGE)
+
+    def inject(self, carrier: Any = None) -> Any:
+        """Write the current context and baggage into headers, as W3C has them."""
+        return _W3C.inject(outgoing(), carrier)
+
+    def extract(self, carrier: Any) -> TraceContext:
+        """Read context and baggage from headers, as W3C has them."""
+        return _W3C.extract(carrier)
+
+
+_W3C = Propagation(("tracecontext", "baggage"), Limits(), Diag())
 NULL_AROUND = NullAround()
 NULL_INSTRUMENT = NullInstrument()
+NULL_SPAN = NullSpan()
 NULL = NullTelemetry()
 """The ``Telemetry`` that does nothing."""

@@ -6,16 +6,28 @@ from types import TracebackType
 from weakref import WeakSet
 
 from obs._clock import SystemClock
+from obs._context import GcGuard
 from obs._diag import Diag
 from obs._identity import Unique
-from obs._lifecycle import Lifecycle
-from obs._source import InstanceSource, ProcessResource, SelfCollector
+from obs._lifecycle import Hook, Lifecycle
+from obs._outcome import Classify
+from obs._source import InstanceSource, Listeners, ProcessResource, SelfCollector
 from obs.catalog import definitions
 from obs.limits import Limits
 from obs.metrics import DEFAULT_SECONDS, Registry
-from obs.model import FlushResult, Snapshot
-from obs.operation import Classify, OperationDecorator, check_rule
-from obs.protocols import Clock, Counter, Decorator, Gauge, Histogram, PullExporter
+from obs.model import FlushResult, Snapshot, SpanKind
+from obs.operation import OperationDecorator, Parts
+from obs.protocols import (
+    Clock,
+    Counter,
+    Decorator,
+    Gauge,
+    Histogram,
+    Propagator,
+    PullExporter,
+    Sampler,
+)
+from obs.trace import Tracer
 
 
 class Obs(Unique):
@@ -30,8 +42,15 @@ class Obs(Unique):
         resource: Further attributes of the process, by their OpenTelemetry names.
         exporters: What receives the data.
         runtime: Whether process, interpreter and garbage collector are watched.
-        classify: Gives an exception's outcome (``ok error cancelled aborted``) for
-            decorated calls, or None to leave it to the rules of ``operation``.
+        sampler: Decides which traces are recorded; when None all are, unless upstream has
+            decided otherwise.
+        propagators: The formats of headers: ``tracecontext baggage b3 b3multi jaeger``,
+            or objects of one's own; the first that finds a context counts, all are
+            written.
+        trust: What is done with a context from another process: ``continue`` its trace,
+            ``link`` a trace of our own to it, or ``ignore`` it.
+        classify: Gives an exception's outcome (``ok error cancelled deadline_exceeded
+            aborted``), or None to leave it to the rules of ``operation``.
         limits: How much may be held.
         shutdown_timeout: Seconds that ``close`` may take.
         strict: Whether a bad recording call raises ``InvalidValue``; for tests.
@@ -40,6 +59,12 @@ class Obs(Unique):
     Attributes:
         metrics: The registry, with what has no shortcut here: ``updown``, ``info``,
             ``register``.
+        trace: The tracer, with what has no shortcut here: ``current_span``, ``baggage``,
+            ``wrap``, ``deadline``.
+        span: Starts a span; see ``Tracer.span``.
+        use: Continues a context in a block; see ``Tracer.use``.
+        inject: Writes the current context into headers; see ``Tracer.inject``.
+        extract: Reads a context from headers; see ``Tracer.extract``.
 
     Raises:
         DefinitionError: An argument breaks a rule.
@@ -54,6 +79,9 @@ class Obs(Unique):
         resource: Mapping[str, str] | None = None,
         exporters: Iterable[PullExporter] = (),
         runtime: bool = True,
+        sampler: Sampler | None = None,
+        propagators: Iterable[str | Propagator] = ("tracecontext", "baggage"),
+        trust: str = "continue",
         classify: Classify | None = None,
         limits: Limits | None = None,
         shutdown_timeout: float = 2.0,
@@ -61,24 +89,39 @@ class Obs(Unique):
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        check_rule(classify)
         find_resource = ProcessResource(service, version, environment, resource)
         diag = Diag(service, strict=strict, clock=clock)
         metrics = Registry(limits, clock=clock, diag=diag)
         metrics.register(
             SelfCollector(metrics, diag), families=definitions(SelfCollector.NAMES)
         )
-        hook = None
+        trace = Tracer(
+            sampler=sampler,
+            propagators=propagators,
+            trust=trust,
+            classify=classify,
+            limits=limits,
+            clock=clock,
+            diag=diag,
+        )
+        listeners = Listeners(trace)
+        hooks: list[Hook] = [GcGuard()]
         if runtime:
             from obs.runtime import Runtime  # noqa: PLC0415 - psutil, platform
 
-            hook = Runtime(metrics)
+            hooks.append(Runtime(metrics))
         self.metrics = metrics
+        self.trace = trace
+        # The tracer's own methods: a call in between would cost a tenth of a span.
+        self.span = trace.span
+        self.use = trace.use
+        self.inject = trace.inject
+        self.extract = trace.extract
         self._classify = classify
         self._lifecycle = Lifecycle(
             exporters,
-            lambda name: InstanceSource(metrics, diag, find_resource, name),
-            hook,
+            lambda name: InstanceSource(metrics, listeners, diag, find_resource, name),
+            hooks,
             diag,
             shutdown_timeout,
         )
@@ -167,41 +210,67 @@ class Obs(Unique):
         name: str | None = None,
         *,
         labels: Iterable[str] = (),
+        record: Iterable[str] = (),
         classify: Classify | None = None,
     ) -> Decorator:
-        """Decorate a request handler; see ``operation``."""
-        return self.operation(name, labels=labels, classify=classify)
+        """Decorate a request handler: ``operation`` with a span of kind ``server``.
+
+        Where such a span is around the call already, and no endpoint's yet, it is taken
+        in place of a new one: it gets the attributes, and a failure.
+        """
+        return self._decorator(name, "server", labels, record, classify)
 
     def operation(
         self,
         name: str | None = None,
         *,
+        kind: SpanKind = "internal",
         labels: Iterable[str] = (),
+        record: Iterable[str] = (),
         classify: Classify | None = None,
     ) -> Decorator:
         """Decorate a function or method: ``def``, ``async def`` or a generator of either.
 
-        Each call is observed in ``operation.duration`` (seconds; labels ``operation``,
-        ``outcome``, ``error_type`` and the chosen ones), and counted in
+        Each call is a span, is observed in ``operation.duration`` (seconds; labels
+        ``operation``, ``outcome``, ``error_type`` and the chosen ones), and counted in
         ``operation.in_flight`` while it runs. What the function returns, yields and
-        raises is not touched.
+        raises is not touched. A generator's span is current while the generator runs,
+        never between its yields.
 
         Args:
             name: The operation's name; ``__qualname__`` without ``<locals>`` when None.
-            labels: Parameters whose values become labels: ``str``, ``int``, ``bool``,
-                ``Enum`` or None, and few different ones; another type counts as
-                ``other``. Decorators below this one must pass arguments as they come.
+            kind: The span's kind: ``internal server client producer consumer``.
+            labels: Parameters whose values become labels and span attributes: ``str``,
+                ``int``, ``bool``, ``Enum`` or None, and few different ones; as a label,
+                another type counts as ``other``. Decorators below this one must pass
+                arguments as they come.
+            record: Parameters whose values become span attributes, of any type.
             classify: Gives an exception's outcome, or None to leave it to the instance's
                 ``classify``, then to the rule that an HTTP status below 500 is ``ok``.
 
         Raises:
-            DefinitionError: A name or label breaks a rule.
+            DefinitionError: A name, kind, label or parameter breaks a rule.
         """
-        return OperationDecorator(self.metrics, name, labels, classify, self._classify)
+        return self._decorator(name, kind, labels, record, classify, is_endpoint=False)
 
     def snapshot(self) -> Snapshot:
         """Read all metrics; ``.as_dict()`` gives them as plain dictionaries."""
         return self.metrics.snapshot()
+
+    def _decorator(
+        self,
+        name: str | None,
+        kind: SpanKind,
+        labels: Iterable[str],
+        record: Iterable[str],
+        classify: Classify | None,
+        *,
+        is_endpoint: bool = True,
+    ) -> Decorator:
+        parts, rules = Parts(self.metrics, self.trace), [classify, self._classify]
+        return OperationDecorator(
+            parts, name, kind, labels, record, rules, is_endpoint=is_endpoint
+        )
 
     def _exit_notice(self) -> None:
         lost = self._lifecycle.exporters and not self._lifecycle.ever_started

@@ -7,7 +7,8 @@ from obs._diag import Diag
 from obs.catalog import CATALOG
 from obs.errors import DefinitionError, shown
 from obs.metrics import Registry
-from obs.model import MetricFamily, Resource, Snapshot
+from obs.model import MetricFamily, Resource, Snapshot, SpanRecord
+from obs.trace import Span, SpanReader, Tracer
 
 
 class SelfCollector:
@@ -34,11 +35,47 @@ class SelfCollector:
         yield CATALOG["obs.series"].family(self._registry.series)
 
 
+class Listeners:
+    """Who gets each finished span at once, on the thread that ended it.
+
+    Args:
+        tracer: Whose spans; without a listener it hands on none.
+    """
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+        self._read = SpanReader(tracer.limits, tracer.diag).read
+        self._receivers: tuple[Callable[[SpanRecord], object], ...] = ()
+
+    def add(self, receive: Callable[[SpanRecord], object]) -> None:
+        """Hand each span to ``receive`` from now on."""
+        self._receivers = (*self._receivers, receive)
+        self._tracer.sink = self._hand_on
+
+    def remove(self, receive: Callable[[SpanRecord], object]) -> None:
+        """Hand no more spans to ``receive``."""
+        self._receivers = tuple([it for it in self._receivers if it is not receive])
+        self._tracer.sink = self._hand_on if self._receivers else None
+
+    def _hand_on(self, span: Span) -> None:
+        # What began before a fork is running in the parent too, and ends there.
+        if span.started < self._tracer.forked_ns:
+            return
+        for receive in self._receivers:
+            try:
+                receive(self._read(span))
+            except Exception as error:  # noqa: BLE001 - a foreign function
+                diag = self._tracer.diag
+                diag.dropped("traces", "export_failed")
+                diag.say("listener", f"a span was not taken: {shown(error)}")
+
+
 class InstanceSource:
     """A ``Source`` for one exporter.
 
     Args:
         registry: What it reads.
+        listeners: Who gets finished spans.
         diag: Where it counts.
         resource: Gives who sends.
         exporter: The exporter's name.
@@ -47,13 +84,16 @@ class InstanceSource:
     def __init__(
         self,
         registry: Registry,
+        listeners: Listeners,
         diag: Diag,
         resource: Callable[[], Resource],
         exporter: str,
     ) -> None:
         self._registry = registry
+        self._listeners = listeners
         self._diag = diag
         self._resource = resource
+        self._receivers: list[Callable[[SpanRecord], object]] = []
         self._exporter = exporter
         self._callbacks: list[Callable[[MetricFamily], None]] = []
         diag.dropped("metrics", "invalid", 0, exporter)
@@ -72,6 +112,11 @@ class InstanceSource:
         self._callbacks.append(callback)
         self._registry.check(callback)
 
+    def listen(self, receive: Callable[[SpanRecord], object]) -> None:
+        """Hand each finished span to ``receive``, until ``end``."""
+        self._receivers.append(receive)
+        self._listeners.add(receive)
+
     def dropped(self, reason: str, n: int = 1) -> None:
         """Count what the exporter left out."""
         self._diag.dropped("metrics", reason, n, self._exporter)
@@ -81,7 +126,9 @@ class InstanceSource:
         self._diag.say(reason, f"{self._exporter}: {text}")
 
     def end(self) -> None:
-        """Show no more definitions: the exporter is closed."""
+        """Show no more definitions and hand on no more spans: the exporter is closed."""
+        for receive in self._receivers:
+            self._listeners.remove(receive)
         for callback in self._callbacks:
             self._registry.uncheck(callback)
 

@@ -1,47 +1,61 @@
-"""One decorated call: how long it took, how it ended, how many are running."""
+"""One decorated call: its metrics, and its span."""
 
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from threading import get_ident
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 from obs._calls import wrap
+from obs._context import COLLECTING, CURRENT
+from obs._outcome import Classify, Rules, check_rule, error_type_of, outcome_of
 from obs.catalog import CATALOG
 from obs.errors import DefinitionError, shown, type_name
 from obs.metrics import Registry, label_text
+from obs.model import Outcome, SpanKind
 from obs.naming import list_of_names
 from obs.protocols import P, R
+from obs.trace import Span, Tracer
 
-Classify: TypeAlias = Callable[[BaseException], str | None]
 Place: TypeAlias = tuple[int, str, Any]
 """Of an argument: its position, its name, and what it is when it is not given."""
 
-_NAME_OF = type.__dict__["__name__"].__get__
-_CANCELLED = frozenset({"CancelledError", "Cancelled"})
-OUTCOMES = ("ok", "error", "cancelled", "aborted")
 _DURATION = CATALOG["operation.duration"]
 _IN_FLIGHT = CATALOG["operation.in_flight"]
-_STATUS_ATTRIBUTES = ("status_code", "status", "code")
+_KINDS = get_args(SpanKind)
+_current, _set_current = CURRENT.get, CURRENT.set
+
+
+class Parts(NamedTuple):
+    """Where a decorated call records."""
+
+    registry: Registry
+    tracer: Tracer
 
 
 class OperationDecorator:
     """What ``tel.operation(...)`` gives: it decorates one function.
 
     Args:
-        registry: Where the metrics go.
+        parts: The instance's registry and tracer.
         name: The operation's name; the function's ``__qualname__`` without ``<locals>``
             when None.
-        labels: Names of parameters whose values become labels.
-        classify: Gives an exception's outcome, or None to leave it to the next rule.
-        fallback: Asked when ``classify`` gives None.
+        kind: The span's kind.
+        labels: Names of parameters whose values become labels, and span attributes.
+        record: Names of parameters whose values become span attributes.
+        classify: What is asked for an exception's outcome, in order.
+        is_endpoint: Whether a server span around it is made its own.
     """
 
     def __init__(
         self,
-        registry: Registry,
+        parts: Parts,
         name: str | None,
+        kind: SpanKind,
         labels: Iterable[str],
-        classify: Classify | None,
-        fallback: Classify | None,
+        record: Iterable[str],
+        classify: Sequence[Classify | None],
+        *,
+        is_endpoint: bool,
     ) -> None:
         if name is not None and not isinstance(name, str):
             text = (
@@ -49,11 +63,20 @@ class OperationDecorator:
                 "the decorator with parentheses: @tel.operation()."
             )
             raise DefinitionError(text)
-        check_rule(classify)
-        self._registry = registry
+        if kind not in _KINDS:
+            text = (
+                f"operation: kind got {shown(kind)}, needs one of {', '.join(_KINDS)}."
+            )
+            raise DefinitionError(text)
+        for rule in classify:
+            check_rule(rule)
+        self._parts = parts
         self._name = name
+        self._kind: SpanKind = kind
         self._labels = labels
-        self._rules = [rule for rule in (classify, fallback) if rule is not None]
+        self._record = record
+        self._classify = classify
+        self._is_endpoint = is_endpoint
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
         """Decorate a function or method of any of the four kinds.
@@ -72,46 +95,105 @@ class OperationDecorator:
             )
             raise DefinitionError(text)
         labels = _check_labels(name, self._labels)
-        places = [_place(name, label, target) for label in labels]
-        operation = Operation(self._registry, name, labels, places, self._rules)
+        record = list_of_names(f"operation {name!r}", self._record)
+        label_places = [_place(name, "label", label, target) for label in labels]
+        others = [
+            _place(name, "record", parameter, target)
+            for parameter in record
+            if parameter not in labels
+        ]
+        diag = self._parts.registry.diag
+        operation = Operation(
+            self._parts,
+            name,
+            self._kind,
+            labels,
+            label_places,
+            label_places + others,
+            Rules(f"operation {name!r}", self._classify, diag, "metrics"),
+            is_endpoint=self._is_endpoint,
+        )
         wrapped: Callable[P, R] = wrap(function, operation)
         return wrapped
+
+
+class Borrowed:
+    """In the place of a span of its own: for a call that is not recorded, or has a
+    server span around it that it makes its own.
+    """  # noqa: D205 - one sentence
+
+    __slots__ = ("_now", "_span", "started")
+
+    def __init__(self, span: Any, now: Callable[[], int]) -> None:
+        self._span = span
+        self._now = now
+        self.started = now()
+
+    def leave(self) -> None:
+        """Make current again what was, if anything else was made current."""
+        if self._span.__class__ is not Span:
+            self._span.__exit__(None, None, None)
+
+    def finish(self, error: BaseException | None, outcome: Outcome) -> int:
+        """Say how the call ended; give when, by the monotonic clock, in ns."""
+        if error is not None and self._span.__class__ is Span:
+            self._span.fail_as(outcome, error)
+            self._span.more().is_decided = True
+        return self._now()
 
 
 class Operation:
     """What happens around each call of one decorated function.
 
     Args:
-        registry: Where the metrics go.
+        parts: The instance's registry and tracer.
         name: The operation's name.
+        kind: The span's kind.
         labels: Label names.
-        places: For each label, where its value stands in a call's arguments.
-        rules: What is asked for an exception's outcome, in order.
+        label_places: For each label, where its value stands in a call's arguments.
+        places: The same for all arguments that become span attributes.
+        rules: What is asked for an exception's outcome.
+        is_endpoint: Whether it makes a server span its own that is around it.
     """
 
     __slots__ = (
         "_block",
         "_children",
         "_in_flight",
+        "_is_endpoint",
+        "_kind",
+        "_label_places",
         "_name",
         "_now",
         "_ok",
         "_places",
         "_registry",
         "_rules",
+        "_span",
+        "_tracer",
     )
 
     def __init__(
         self,
-        registry: Registry,
+        parts: Parts,
         name: str,
+        kind: SpanKind,
         labels: tuple[str, ...],
+        label_places: list[Place],
         places: list[Place],
-        rules: list[Classify],
+        rules: Rules,
+        *,
+        is_endpoint: bool,
     ) -> None:
+        registry, tracer = parts
         self._registry = registry
+        self._tracer = tracer
+        self._span = tracer.span
         self._name = name
+        self._kind: SpanKind = kind
+        self._is_endpoint = is_endpoint
         self._ok = (name, "ok", "")
+        self._label_places = label_places
         self._places = places
         self._rules = rules
         self._now = registry.clock.monotonic_ns
@@ -119,38 +201,87 @@ class Operation:
         self._children = self._block.children
         self._in_flight = registry.block(_IN_FLIGHT).find((name,), {})
 
-    def enter(self) -> int:
-        """The call begins: give when, by the monotonic clock."""
+    def enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The call begins: give its span, or what stands in for one."""
         self._in_flight.inc()
-        return self._now()
+        attributes = self._values(args, kwargs) if self._places else None
+        up: Any = _current()
+        if self._is_endpoint and up.__class__ is Span:
+            claimed = self._claim(up, attributes)
+            if claimed is not None:
+                return Borrowed(claimed, self._now)
+        span = self._span(self._name, attributes, kind=self._kind)
+        if span.__class__ is Span:
+            span.up = up
+            if not COLLECTING or get_ident() not in COLLECTING:
+                _set_current(span)
+            return span
+        span.__enter__()
+        return Borrowed(span, self._now)
 
     def exit(
         self,
-        token: int,
+        token: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         error: BaseException | None,
     ) -> None:
         """The call ended, by an exception or without one."""
-        seconds = (self._now() - token) / 1e9
-        registry = self._registry
-        # What began before a fork is running in the parent too, and counted there.
-        if token >= registry.forked_ns:
-            self._in_flight.dec()
+        # The context first: what follows may fail near the recursion limit.
+        if token.__class__ is Span:
+            started, before = token.started, _current()
+            if before is token and (not COLLECTING or get_ident() not in COLLECTING):
+                _set_current(token.up)
+                token.up = None
+            else:
+                token.gone = True
+        else:
+            started = token.started
+            token.leave()
         row: tuple[str, ...] = self._ok
+        outcome: Outcome = "ok"
         if error is not None:
-            outcome = outcome_of(error, self._ask)
-            error_type = _NAME_OF(type(error)) if outcome == "error" else ""
-            row = (self._name, outcome, error_type)
-        for position, label, default in self._places:
-            given = len(args) > position
-            value = args[position] if given else kwargs.get(label, default)
-            row += (value if type(value) is str else self._text(value),)
+            outcome = outcome_of(error, self._rules.ask, is_late=self._tracer.is_late())
+            row = (self._name, outcome, error_type_of(error, outcome))
+        ended = token.finish(error, outcome)
+        # What began before a fork is running in the parent too, and counted there.
+        if started >= self._registry.forked_ns:
+            self._in_flight.dec()
+        if self._label_places:
+            row += self._label_values(args, kwargs)
         try:
             series = self._children[row]
         except KeyError:
             series = self._block.find(row, {})
-        series.observe(seconds)
+        series.observe((ended - started) / 1e9)
+
+    def _label_values(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str, ...]:
+        values: tuple[str, ...] = ()
+        for position, label, default in self._label_places:
+            given = len(args) > position
+            value = args[position] if given else kwargs.get(label, default)
+            values += (value if type(value) is str else self._text(value),)
+        return values
+
+    def _claim(self, around: Span, attributes: dict[str, Any] | None) -> Span | None:
+        """Make a server span this endpoint's own, unless it is another's."""
+        if around.kind != "server" or around.tracer is not self._tracer:
+            return None
+        details = around.more()
+        if details.is_claimed or around.ended or around.gone:
+            return None
+        details.is_claimed = True
+        if attributes:
+            around.set(attributes)
+        return around
+
+    def _values(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: args[position] if len(args) > position else kwargs.get(name, default)
+            for position, name, default in self._places
+        }
 
     def _text(self, value: Any) -> str:
         try:
@@ -166,63 +297,6 @@ class Operation:
         )
         return "other"
 
-    def _ask(self, error: Exception) -> str | None:
-        for rule in self._rules:
-            try:
-                outcome = rule(error)
-            except Exception as failure:  # noqa: BLE001 - a foreign function
-                outcome = f"<{type_name(failure)}>"
-            if type(outcome) is str and outcome in OUTCOMES:
-                return outcome
-            if outcome is not None:
-                self._registry.diag.invalid(
-                    f"classify of {self._name}",
-                    f"operation {self._name!r}: classify() gave {shown(outcome)}, "
-                    f"needs None or one of {', '.join(OUTCOMES)}. It was ignored.",
-                )
-        return None
-
-
-def outcome_of(error: BaseException, ask: Callable[[Exception], str | None]) -> str:
-    """Give the outcome of a call that an exception ended.
-
-    ``cancelled`` for CancelledError; ``ok`` for GeneratorExit (the consumer has had
-    enough) and for an exception that carries an HTTP status below 500; ``aborted`` for
-    whatever else is no ``Exception`` (KeyboardInterrupt, SystemExit); else ``error``.
-
-    Args:
-        error: The exception.
-        ask: What is asked first about an ``Exception``.
-    """
-    # By name: importing asyncio costs 36 ms, and trio's and anyio's count as well.
-    for base in type(error).__mro__:
-        if _NAME_OF(base) in _CANCELLED:
-            return "cancelled"
-    if isinstance(error, GeneratorExit):
-        return "ok"
-    if not isinstance(error, Exception):
-        return "aborted"
-    return ask(error) or ("ok" if _is_client_error(error) else "error")
-
-
-def _is_client_error(error: Exception) -> bool:
-    """Whether an exception is an HTTP answer below 500: Starlette, werkzeug, aiohttp."""
-    for attribute in _STATUS_ATTRIBUTES:
-        try:
-            status = getattr(error, attribute, None)
-            if isinstance(status, int) and not isinstance(status, bool):
-                return 100 <= int(status) < 500
-        except Exception:  # noqa: BLE001 - a foreign property
-            continue
-    return False
-
-
-def check_rule(rule: object) -> None:
-    """Raise ``DefinitionError`` if this is no rule for ``classify=``."""
-    if rule is not None and not callable(rule):
-        text = f"classify got {shown(rule)}, needs a function that takes an exception."
-        raise DefinitionError(text)
-
 
 def _check_labels(name: str, labels: Iterable[str]) -> tuple[str, ...]:
     names = tuple(list_of_names(f"operation {name!r}", labels))
@@ -236,7 +310,7 @@ def _check_labels(name: str, labels: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def _place(name: str, label: str, function: Callable[..., Any]) -> Place:
+def _place(name: str, what: str, label: str, function: Callable[..., Any]) -> Place:
     """Give where an argument stands, so that no call has to bind the signature."""
     import inspect  # noqa: PLC0415 - 10 ms, paid by who decorates with labels
 
@@ -246,7 +320,7 @@ def _place(name: str, label: str, function: Callable[..., Any]) -> Place:
     if parameter is None or parameter.kind in variable:
         known = [p.name for p in parameters.values() if p.kind not in variable]
         text = (
-            f"operation {name!r}: label {shown(label)} is no parameter of it; "
+            f"operation {name!r}: {what} {shown(label)} is no parameter of it; "
             f"it has ({', '.join(known)})."
         )
         raise DefinitionError(text)

@@ -57,12 +57,17 @@ def test_the_public_names_of_an_instance():
         "counter",
         "detach",
         "endpoint",
+        "extract",
         "gauge",
         "histogram",
+        "inject",
         "metrics",
         "operation",
         "snapshot",
+        "span",
         "start",
+        "trace",
+        "use",
     }
 
 
@@ -189,6 +194,33 @@ def test_an_exporter_that_fails_to_close_does_not_hurt_the_others(capfd):
     )
 
 
+def test_a_source_hands_on_spans_until_its_exporter_is_closed(capfd):
+    class Failing(Recorder):
+        name = "failing"
+
+        def start(self, source):
+            source.listen(self.take)
+
+        def take(self, span):
+            raise KeyError
+
+    recorder, failing = Recorder(), Failing()
+    spans = []
+    tel = Obs("x", runtime=False, exporters=[failing, recorder])
+    with tel.start():
+        recorder.source.listen(spans.append)
+        tel.span("a").end()
+        tel.detach(failing)
+        tel.span("b").end()
+        tel.detach(recorder)
+        tel.span("c").end()
+        assert tel.trace.sink is None
+        dropped = tel.snapshot()["obs.dropped"]
+    assert [span.name for span in spans] == ["a", "b"]
+    assert dropped.value(signal="traces", exporter="", reason="export_failed") == 1
+    assert capfd.readouterr().err.count("a span was not taken: KeyError()") == 1
+
+
 def test_a_source_counts_says_and_checks_for_its_exporter(capfd):
     recorder = Recorder()
     tel = Obs("x", runtime=False, exporters=[recorder])
@@ -206,6 +238,8 @@ def test_a_source_counts_says_and_checks_for_its_exporter(capfd):
     assert points == {
         ("metrics", "", "invalid"): 0,
         ("metrics", "", "cardinality"): 0,
+        ("traces", "", "invalid"): 0,
+        ("traces", "", "limit"): 0,
         ("metrics", "recorder", "invalid"): 3,
     }
     assert seen == ["obs.dropped", "obs.truncated", "obs.series", "mine"]

@@ -49,7 +49,7 @@ class Timer:
         """Decorate a function of any kind."""
         return wrap(function, self)  # type: ignore[no-any-return]
 
-    def enter(self) -> int:
+    def enter(self, args: Any, kwargs: Any) -> int:
         """A decorated call begins."""
         start: int = self._now()
         return start
@@ -78,7 +78,7 @@ class Tracker:
 
     def __enter__(self) -> None:
         """Count up."""
-        self._start = self.enter()
+        self._start = self.enter((), {})
 
     def __exit__(self, *exc_info: object) -> None:
         """Count down."""
@@ -88,7 +88,7 @@ class Tracker:
         """Decorate a function of any kind."""
         return wrap(function, self)  # type: ignore[no-any-return]
 
-    def enter(self) -> int:
+    def enter(self, args: Any, kwargs: Any) -> int:
         """A decorated call begins."""
         start: int = self._registry.clock.monotonic_ns()
         self._series.inc()

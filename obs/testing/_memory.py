@@ -1,7 +1,9 @@
 """An exporter that keeps what it is given."""
 
+from collections.abc import Iterable
+
 from obs.errors import ObsError
-from obs.model import Point, Snapshot
+from obs.model import Point, Snapshot, SpanRecord
 from obs.protocols import Source
 
 
@@ -10,16 +12,19 @@ class MemoryExporter:
 
     Attributes:
         name: ``memory``.
+        spans: The finished spans, each at once, in the order of their ends.
     """
 
     name = "memory"
 
     def __init__(self) -> None:
         self._source: Source | None = None
+        self.spans: list[SpanRecord] = []
 
     def start(self, source: Source) -> None:
         """Begin to read from an instance."""
         self._source = source
+        source.listen(self.spans.append)
 
     def close(self, deadline: float) -> None:
         """Do nothing: what was recorded can still be read."""
@@ -51,3 +56,44 @@ class MemoryExporter:
             KeyError: There is no such metric or series.
         """
         return self.metrics[name].value(**labels)
+
+    def span(self, name: str) -> SpanRecord:
+        """Give the one finished span of this name.
+
+        Raises:
+            KeyError: There is none, or more than one.
+        """
+        found = [span for span in self.spans if span.name == name]
+        if len(found) != 1:
+            names = ", ".join(span.name for span in self.spans)
+            text = f"{len(found)} spans are named {name!r}; finished: {names or 'none'}"
+            raise KeyError(text)
+        return found[0]
+
+    def tree(self) -> str:
+        """Give the names of the finished spans, each indented below its parent.
+
+        Roots and siblings stand in the order of their starts. A span whose parent is
+        neither here nor in another process has `` (parent missing)`` behind its name.
+        """
+        return "\n".join(_outline(self.spans))
+
+
+def _outline(spans: Iterable[SpanRecord]) -> Iterable[str]:
+    ordered = sorted(spans, key=lambda span: span.start_ns)
+    known = {(span.context.trace, span.context.span) for span in ordered}
+    below: dict[tuple[int, int], list[SpanRecord]] = {}
+    roots = []
+    for span in ordered:
+        parent = (span.context.trace, span.parent)
+        if parent in known:
+            below.setdefault(parent, []).append(span)
+        else:
+            roots.append(span)
+    waiting = [(0, span) for span in reversed(roots)]
+    while waiting:
+        depth, span = waiting.pop()
+        is_lost = depth == 0 and span.parent != 0 and not span.remote_parent
+        yield "  " * depth + span.name + (" (parent missing)" if is_lost else "")
+        children = below.get((span.context.trace, span.context.span), [])
+        waiting += [(depth + 1, child) for child in reversed(children)]

@@ -12,8 +12,12 @@ EXPORTERS = sorted((ROOT / "exporters").rglob("*.py"))
 RECORDING = [
     path
     for path in OBS
-    if path.parent.name in ("metrics", "runtime")
-    or path.name in ("operation.py", "_calls.py", "_diag.py", "_tally.py", "_fork.py")
+    if path.parent.name in ("metrics", "runtime", "trace", "propagation")
+    or path.name
+    in (
+        *("operation.py", "_calls.py", "_context.py", "_diag.py", "_fork.py"),
+        *("_outcome.py", "_tally.py"),
+    )
 ]
 
 

@@ -1,0 +1,285 @@
+"""Attribute values: copied when they are given, made sane when a span has finished."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
+from gc import is_tracked
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from obs.errors import shown, type_name
+from obs.model import SpanLink, TraceContext
+from obs.trace._exceptions import Stack
+
+if TYPE_CHECKING:
+    from obs._diag import Diag
+    from obs.limits import Limits
+    from obs.trace._tracer import Tracer
+
+DEPTH = 8
+"""Containers inside containers deeper than this are shown as text."""
+ITEMS = 1_024
+"""How many items of a container are kept."""
+COPIED = 8 * ITEMS
+"""How many items of all the containers in one value are kept."""
+
+_CONTAINERS = Mapping, list, tuple, Sequence, AbstractSet, ValuesView
+_FIXED = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+def attributes_of(
+    tracer: Tracer, mapping: Mapping[str, Any] | None, named: dict[str, Any]
+) -> dict[str, Any]:
+    """Give attributes as a dict of our own: names are text, containers are copied."""
+    given: dict[Any, Any] = named
+    if mapping is not None:
+        try:
+            own = mapping if type(mapping) is dict else dict(mapping)
+            given = {**own, **named}
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - a foreign class; its SystemExit is not ours
+            text = (
+                f"span: attributes got a {type_name(mapping)}, needs a mapping. "
+                "They were ignored."
+            )
+            tracer.diag.invalid("attributes", text, "traces")
+    if not is_tracked(given):
+        return given  # only a bytearray in it can change; the reader mends its names
+    copied = {}
+    for name, value in given.items():
+        if type(name) is not str:
+            name = Cleaner(tracer.limits, tracer.diag).name(name)  # noqa: PLW2901
+        if type(value) not in _FIXED:
+            value = Copier(tracer.limits, tracer.diag).copy(value)  # noqa: PLW2901
+        copied[name] = value
+    return copied
+
+
+class Copier:
+    """Copies one value that may change, to the depth and the size that will be shown.
+
+    Args:
+        limits: The longest text.
+        diag: Where cut values are counted.
+    """
+
+    __slots__ = ("_chars", "_diag", "_left")
+
+    def __init__(self, limits: Limits, diag: Diag) -> None:
+        self._chars = limits.value_chars
+        self._diag = diag
+        self._left = COPIED
+
+    def copy(self, value: Any) -> Any:
+        """Give a copy of a container, and anything else as it is."""
+        try:
+            return self._copied(value, DEPTH)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - a foreign class; its SystemExit is not ours
+            return f"<{type_name(value)}>"
+
+    def _copied(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind in _FIXED or not hasattr(kind, "__iter__"):
+            return value
+        if isinstance(value, bytearray):
+            return bytes(value[: _most_bytes(self._chars)])
+        if not _is_container(value):
+            return value
+        if not depth:
+            return "…"
+        if isinstance(value, Mapping):
+            items = self._some(value.items())
+            return {name: self._copied(item, depth - 1) for name, item in items}
+        return [self._copied(item, depth - 1) for item in self._some(value)]
+
+    def _some(self, items: Iterable[Any]) -> list[Any]:
+        most = min(ITEMS, self._left)
+        # In one C call: another thread may be changing it.
+        found = list(islice(items, most + 1))
+        if len(found) > most:
+            found.pop()
+            self._diag.truncated("traces")
+        self._left -= len(found)
+        return found
+
+
+def context_in(given: Any) -> TraceContext | None:
+    """Give the context of what was given: of one, a span or a link; None of all else."""
+    try:
+        context = getattr(given, "context", given)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a foreign property; its SystemExit is not ours
+        return None
+    # By type: __class__ may say anything.
+    return context if issubclass(type(context), TraceContext) else None
+
+
+def link_of(tracer: Tracer, given: Any) -> SpanLink | None:
+    """Give a link to what was given: a context, a span, or a link."""
+    context = context_in(given)
+    if context is None:
+        text = (
+            f"span: a link got a {type_name(given)}, needs a context. It was ignored."
+        )
+        tracer.diag.invalid("link", text, "traces")
+        return None
+    attributes = given.attributes if issubclass(type(given), SpanLink) else None
+    if not context:
+        return None
+    return SpanLink(context, attributes_of(tracer, attributes, {}))
+
+
+class Cleaner:
+    """Makes of any value of one record one that every backend takes.
+
+    ``str int float bool`` stay, and lists and dicts of them; a text of everything else.
+
+    Args:
+        limits: The longest text, and the most bytes that all texts and numbers of the
+            record together may have.
+        diag: Where cut values are counted.
+    """
+
+    __slots__ = ("_chars", "_diag", "_left")
+
+    def __init__(self, limits: Limits, diag: Diag) -> None:
+        self._chars = limits.value_chars
+        self._left = limits.record_bytes
+        self._diag = diag
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the record has no room left."""
+        return self._left <= 0
+
+    def attributes(self, given: Mapping[Any, Any], limit: int) -> dict[str, Any]:
+        """Give sane attributes: at most ``limit``, and as many as there is room for.
+
+        The caller counts what is left out.
+        """
+        sane: dict[str, Any] = {}
+        # A list, in one C call: another thread may still be setting some.
+        for name, value in islice(list(given.items()), limit):
+            # The name first: a value may take all the room.
+            text = "" if self.is_full else self.name(name)
+            if self.is_full:
+                break
+            sane[text] = self.value(value)
+        return sane
+
+    def name(self, name: Any) -> str:
+        """Give a name as text, whatever it is."""
+        found = self.value(name, 0)
+        return found if type(found) is str else self.text(str(found))
+
+    def text(self, text: str, *, keep_end: bool = False) -> str:
+        """Give text of bounded length that can be encoded; cut at its end, or before it."""
+        fits = _cut(text, self._chars, keep_end=keep_end)
+        size = len(fits)
+        if not fits.isascii():
+            # A lone surrogate would spoil the whole batch.
+            encoded = fits.encode("utf-8", "replace")
+            size = len(encoded)
+            fits = encoded.decode()
+        if size > self._left:
+            # Four bytes are what a character may take, three what the ellipsis takes.
+            room = self._left if fits.isascii() else self._left // 4
+            fits = _cut(fits, room - 2, keep_end=keep_end) if room > 2 else ""
+            self._left = size = len(fits.encode())
+        if len(fits) < len(text):
+            self._diag.truncated("traces")
+        self._left -= size
+        return fits
+
+    def value(self, value: Any, depth: int = DEPTH) -> Any:
+        """Give a sane value."""
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        self._left -= 8
+        if kind is bool or kind is float:
+            return value
+        try:
+            return self._other(value, depth)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - a foreign class; its SystemExit is not ours
+            return self.text(f"<{type_name(value)}>")
+
+    def _other(self, value: Any, depth: int) -> Any:
+        # By the methods of the built-in classes, past what a subclass makes of them.
+        if isinstance(value, int):
+            number = int.__int__(value)
+            # What does not fit 64 bits is text: no backend has larger numbers.
+            is_small = -(1 << 63) <= number < 1 << 63
+            return number if is_small else self.text(_digits(number))
+        if isinstance(value, float):
+            return float.__float__(value)
+        if isinstance(value, str):
+            return self.text(str.__str__(value))
+        if isinstance(value, enum.Enum):
+            name = str.__str__(value.name)
+            return self.value(value.value, depth - 1) if depth else self.text(name)
+        if _is_container(value):
+            return self._container(value, depth)
+        return self.text(self._text_of(value), keep_end=type(value) is Stack)
+
+    def _container(self, value: Any, depth: int) -> Any:
+        if not depth:
+            return self.text(shown(value))
+        if isinstance(value, Mapping):
+            items = self._some(value.items())
+            return {self.name(k): self.value(v, depth - 1) for k, v in items}
+        return [self.value(item, depth - 1) for item in self._some(value)]
+
+    def _some(self, items: Iterable[Any]) -> Iterator[Any]:
+        for index, item in enumerate(items):
+            if index == ITEMS or self.is_full:
+                self._diag.truncated("traces")
+                return
+            yield item
+
+    def _text_of(self, value: Any) -> str:
+        if value is None:
+            return ""
+        if type(value) is Stack:
+            return value.render()
+        if isinstance(value, bytes | bytearray):
+            return bytes(value[: _most_bytes(self._chars)]).decode("utf-8", "replace")
+        if hasattr(type(value), "isoformat"):  # a date, a time
+            value = value.isoformat()
+        # str.__str__: what a foreign __str__ gives may be of a class of its own.
+        text = str.__str__(str(value))
+        if isinstance(value, BaseException):
+            return f"{type_name(value)}: {text}" if text else type_name(value)
+        return text
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, _CONTAINERS) and not isinstance(
+        value, str | bytes | bytearray
+    )
+
+
+def _cut(text: str, chars: int, *, keep_end: bool) -> str:
+    if len(text) <= chars:
+        return text
+    return "…" + text[len(text) + 1 - chars :] if keep_end else text[: chars - 1] + "…"
+
+
+def _most_bytes(chars: int) -> int:
+    """Give how many bytes have more than so many characters, at four bytes for each."""
+    return 4 * chars + 4
+
+
+def _digits(number: int) -> str:
+    # Above 4,300 digits Python refuses, and before that it takes quadratic time.
+    return (
+        str(number) if number.bit_length() <= 1_024 else "<int of more than 1,024 bits>"
+    )
