@@ -24,12 +24,14 @@ from typing import Any, NamedTuple
 
 import obs
 from obs import DefinitionError, Limits, MetricFamily, Obs
+from obs._context import CURRENT, current
 from obs.metrics import SLOT_CELLS, THREAD_CELLS, Registry, _registry
-from obs.model import Snapshot, delta
+from obs.model import Snapshot, TraceContext, delta
 from obs.runtime._gc import GcPauses
 from obs.runtime._interpreter import InterpreterCollector
 from obs.runtime._process import ProcessCollector
 from obs.testing import MemoryExporter
+from obs.trace import Never, RateLimited, SpanReader, Tracer
 
 CELLS = {"slots": SLOT_CELLS, "threads": THREAD_CELLS}
 SERIES = 12
@@ -69,39 +71,63 @@ class Elsewhere:
 ELSEWHERE = Elsewhere()
 
 
+class Finished:
+    """A sink that counts spans: for each thread, since it takes no lock either."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+
+    def __call__(self, span: object) -> None:
+        self._counts[threading.get_ident()] += 1
+
+    def __len__(self) -> int:
+        return self._counts.total()
+
+    def clear(self) -> None:
+        self._counts.clear()
+
+
 class Subject:
     """An instance, and the totals of what was recorded with it.
 
     Args:
         cells: ``slots`` or ``threads``.
         series: The limit of series per block.
+        sampler: Which traces are recorded; all when None.
 
     Attributes:
         tel: The instance.
         cells: What holds its numbers.
+        finished: The spans that have ended.
+        other: For further spans of a call, of which an exception may leave out some.
         elsewhere: What is done first of all, on another thread.
         before: A reading from after that.
     """
 
-    def __init__(self, cells: str, series: int = SERIES) -> None:
+    def __init__(self, cells: str, series: int = SERIES, sampler: Any = None) -> None:
         self.cells = CELLS[cells]
         limits = Limits(series_per_block=series)
         default_cells = _registry.default_cells
         _registry.default_cells = lambda: self.cells
         try:
-            self.tel = Obs("survival", runtime=False, limits=limits)
+            self.tel = Obs("survival", runtime=False, limits=limits, sampler=sampler)
         finally:
             _registry.default_cells = default_cells
         assert self.tel.metrics.cells is self.cells
+        self.tel.start()  # the guard against collections inside ContextVar.set
+        self.finished = self.tel.trace.sink = Finished()
+        self.other = Tracer(sampler=sampler)
         self.elsewhere: list[Callable[[], object]] = []
 
     def begin(self) -> None:
         """Do what comes before all calls."""
+        CURRENT.set(None)  # whatever the call before has left in this process
         ELSEWHERE.run(self.elsewhere)
         self.before = self.read()
 
     def forked(self) -> None:
         """The instance starts from zero by itself, in a forked child."""
+        self.finished.clear()
 
     def read(self) -> Snapshot:
         """Give all numbers of this moment."""
@@ -113,11 +139,13 @@ class Subject:
         A histogram has two, ``.count`` and ``.sum``. Digits at the end of a name do not
         count, so that metrics that a call makes by the dozen have one total.
         """
-        totals: Counter[str] = Counter()
+        totals: Counter[str] = Counter({"spans": len(self.finished)})
         for family in now:
             name = family.name.rstrip("0123456789")
             for point in family.points:
-                if family.name == "obs.dropped":
+                if family.name == "obs.dropped" and point.labels["signal"] == "traces":
+                    totals["dropped.traces"] += point.value
+                elif family.name == "obs.dropped":
                     totals[f"dropped.{point.labels['reason']}"] += point.value
                 elif family.kind == "histogram":
                     totals[f"{name}.count"] += point.count
@@ -141,6 +169,8 @@ class Subject:
         if self.tel.metrics.series != rows:
             count = self.tel.metrics.series
             problems.append(f"obs.series is {count}, there are {rows}")
+        if current() is not None:
+            problems.append("a span stayed current")
         if LOST_HOOKS:
             problems.append(f"an event loop lost its hooks: {LOST_HOOKS.pop()}")
         return problems
@@ -188,7 +218,7 @@ class Call(NamedTuple):
 
 
 INVALID = {"dropped.invalid": 1}
-DURATION = {"operation.duration.count": 1}
+DURATION = {"operation.duration.count": 1, "spans": 1}
 DURATIONS = ("operation.duration", "cpython.gc.pause.duration", "time", "time.call")
 IN_FLIGHT = ("operation.in_flight", "track", "track.call")
 """Totals that are 0 whenever nothing runs."""
@@ -779,6 +809,128 @@ OPERATIONS = [
 ]
 
 
+# --- traces ------------------------------------------------------------------------------
+
+
+def span(
+    *args: Any, body: Callable[[Subject, Any], object] | None = None, **options: Any
+) -> Prepare:
+    """A span of a block, and what is done in it."""
+
+    def prepare(subject: Subject) -> Callable[[], object]:
+        def block() -> None:
+            with subject.tel.span(*args, **options) as it:
+                if body is not None:
+                    body(subject, it)
+
+        return block
+
+    return prepare
+
+
+def annotate(subject: Subject, it: Any) -> None:
+    it.set({"a": 1}, b=[1, 2])
+    it.event("e", c=3)
+    it.link(REMOTE)
+
+
+def nest(subject: Subject, it: Any) -> None:
+    with subject.other.span("child", a=1), subject.other.span("grandchild"):
+        pass
+
+
+def failing_span(subject: Subject) -> Callable[[], object]:
+    def block() -> None:
+        with suppress(Failed), subject.other.span("outer"), subject.tel.span("inner"):
+            raise Failed
+
+    return block
+
+
+def asynchronous_span(subject: Subject) -> Callable[[], object]:
+    async def block() -> None:
+        async with subject.tel.span("s"):
+            await Pause()
+
+    return lambda: run(block())
+
+
+def spans_that_take_turns(subject: Subject) -> Callable[[], object]:
+    def turns() -> None:
+        first, second = subject.other.span("first"), subject.tel.span("second")
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+
+    return turns
+
+
+def joined(subject: Subject) -> Callable[[], object]:
+    """What a service in the middle does."""
+    tel = subject.tel
+
+    def request() -> None:
+        joined = tel.use(tel.extract(HEADERS), baggage={"mine": 1})
+        with joined, tel.trace.deadline(9), tel.span("server"):
+            tel.inject()
+            tel.inject([])
+
+    return request
+
+
+def limited(subject: Subject) -> Callable[[], object]:
+    tracer = Tracer(sampler=RateLimited(1))
+    return lambda: tracer.span("s").end()
+
+
+def read_span(subject: Subject) -> Callable[[], object]:
+    """A failed span that is made a record of at once, as for a MemoryExporter."""
+    tracer = Tracer()
+    tracer.sink = SpanReader(tracer.limits, tracer.diag).read
+
+    def block() -> None:
+        with suppress(Failed), tracer.span("s", a=[1], b=Color.RED, c=object()) as it:
+            it.link(REMOTE)
+            raise Failed
+
+    return block
+
+
+def wrapped(subject: Subject) -> Callable[[], object]:
+    return subject.tel.trace.wrap(seven)
+
+
+REMOTE = TraceContext(1, 2, sampled=True, remote=True)
+HEADERS = {
+    "traceparent": f"00-{1:032x}-{2:016x}-01",
+    "tracestate": "a=1",
+    "baggage": "tenant=acme;p=1,user=%41",
+}
+BAD = {"dropped.traces": 1}
+
+TRACES = [
+    Call("span", span("s"), {"spans": 1}, storm=True),
+    Call("span.attributes", span("s", {"a": 1}, b=2), {"spans": 1}, storm=True),
+    Call("span.containers", span("s", {"a": [1]}, b={2}), {"spans": 1}),
+    Call("span.kind", span("s", kind="client", links=[REMOTE]), {"spans": 1}),
+    Call("span.start", span("s", start=1), {"spans": 1}),
+    Call("span.parent", span("s", parent=REMOTE), {"spans": 1}),
+    Call("span.more", span("s", body=annotate), {"spans": 1}, storm=True),
+    Call("span.nested", span("s", body=nest), {"spans": 1}, storm=True),
+    Call("span.failing", failing_span, {"spans": 1}, storm=True),
+    Call("span.async", asynchronous_span, {"spans": 1}),
+    Call("span.turns", spans_that_take_turns, {"spans": 1}),
+    Call("span.bad.kind", span("s", kind="x"), {"spans": 1, **BAD}),
+    Call("span.bad.parent", span("s", parent="x"), {"spans": 1, **BAD}),
+    Call("span.bad.links", span("s", links=3), {"spans": 1, **BAD}),
+    Call("span.limited", limited),
+    Call("span.read", read_span),
+    Call("trace.joined", joined, {"spans": 1}, storm=True),
+    Call("trace.wrapped", wrapped),
+]
+
+
 # --- what it says about itself, and the runtime ----------------------------------------
 
 
@@ -790,6 +942,7 @@ def tell_source(subject: Subject) -> Callable[[], object]:
     exporter = MemoryExporter()
     subject.tel.attach(exporter)
     subject.tel.start()
+    subject.tel.trace.sink = subject.finished
     source = exporter._source
 
     def tell() -> None:
@@ -822,7 +975,7 @@ ITSELF = [
     Call("read.process", read_process, waits=True),
 ]
 
-CALLS = {call.name: call for call in [*METRICS, *OPERATIONS, *ITSELF]}
+CALLS = {call.name: call for call in [*METRICS, *OPERATIONS, *TRACES, *ITSELF]}
 STORM = [call for call in CALLS.values() if call.storm]
 PAST_LIMITS = ("dropped.cardinality",)
 """Totals that grow when a storm makes more series than there may be."""
@@ -917,3 +1070,15 @@ class World:
 def world(cells: str) -> tuple[str, list[str], Callable[[], World]]:
     """Give the folder of the package, all calls, and what makes a world of them."""
     return PACKAGE, list(CALLS), lambda: World(Subject(cells), CALLS.values())
+
+
+def unsampled_world(cells: str) -> tuple[str, list[str], Callable[[], World]]:
+    """Give the same for spans that are not recorded."""
+    calls = [
+        call._replace(adds={k: v for k, v in call.adds.items() if k != "spans"})
+        for call in (*OPERATIONS, *TRACES)
+        # Nobody looks at wrong arguments there; and one records all the same.
+        if "dropped.traces" not in call.adds and call.name != "span.read"
+    ]
+    names = [call.name for call in calls]
+    return PACKAGE, names, lambda: World(Subject(cells, sampler=Never()), calls)

@@ -32,6 +32,11 @@ class Known(NamedTuple):
 
 
 GAUGE = "|".join(name.replace(".", r"\.") for name in IN_FLIGHT)
+AROUND = (
+    "call|enter|exit|leave|may_set|_swap|_swap_where_set|_is_around|_claim|__init__|"
+    "__enter__|__exit__|__aenter__|__aexit__|_first_step"
+)
+"""What makes spans current, and others again."""
 KNOWN = [
     Known(
         ("raise",),
@@ -44,6 +49,13 @@ KNOWN = [
         "",
         rf": in the child: ({GAUGE}) is -?1, not 0$",
         "a fork, on the same thread, between the lines that count up or down",
+    ),
+    Known(
+        ("raise",),
+        "",
+        rf"\(({AROUND})\), called .*: a span stayed current$",
+        "an exception between the lines that make a span current, or no longer, is not "
+        "made good",
     ),
     Known(
         ("raise",),

@@ -109,6 +109,14 @@ def test_whatever_comes_in_the_fork_hook(cells: str, mode: str) -> None:
     assert unexplained(inject(setup, mode, points), KNOWN) == []
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_whatever_comes_at_any_line_of_what_is_not_recorded(mode: str) -> None:
+    setup = "tests.survival.calls:unsampled_world slots"
+    place = by_line if mode.startswith("fork") else by_caller
+    found = inject(setup, mode, thinned(find_points(setup), place))
+    assert unexplained(found, [it for it in KNOWN if it.where(mode, "slots")]) == []
+
+
 def test_every_call_is_looked_at() -> None:
     for cells in CELLS:
         assert {point.call for point in points(cells)} == set(CALLS)
