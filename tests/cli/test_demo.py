@@ -183,6 +183,7 @@ def test_table_pages_and_traffic_agree(start):
     sent, measured = numbers(SENT, lines)
     assert 0 < sent <= 150
     assert measured == sent == calls["Shop.browse"] + calls["Shop.checkout"]
+    assert f"the slowest of {sent} traces:" in lines
     seen, errors = numbers(FAILED, lines)
     assert seen == errors
     for row in rows:

@@ -24,6 +24,12 @@ class Request(NamedTuple):
     path: tuple[str, ...]
     number: int
     body: Mapping[str, Any] = {}
+    headers: Mapping[str, str] = {}
+
+    @property
+    def url_path(self) -> str:
+        """The path as text."""
+        return "/" + "/".join(self.path)
 
 
 class Answer(NamedTuple):
@@ -47,6 +53,18 @@ class NotFound(HttpError):
     """There is nothing of this name."""
 
     status = HTTPStatus.NOT_FOUND
+
+
+def status_of(error: Exception) -> HTTPStatus:
+    """Give the status of the answer to a request that raised."""
+    if isinstance(error, HttpError):
+        return error.status
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def not_found() -> Answer:
+    """Answer what no endpoint is for."""
+    raise NotFound
 
 
 class HttpService:
@@ -89,10 +107,9 @@ def call(port: int, request: Request) -> Answer:
     """
     connection = HTTPConnection(HOST, port, timeout=CLIENT_SECONDS)
     try:
-        path = "/" + "/".join(request.path)
         body = json.dumps(request.body) if request.body else None
-        headers = {NUMBER_HEADER: str(request.number)}
-        connection.request(request.method, path, body, headers)
+        headers = {**request.headers, NUMBER_HEADER: str(request.number)}
+        connection.request(request.method, request.url_path, body, headers)
         response = connection.getresponse()
         return Answer(HTTPStatus(response.status), json.loads(response.read()))
     finally:
@@ -127,11 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self) -> None:
         try:
             status, body = self.server.answer(self._request())
-        except HttpError as error:
-            status, body = error.status, {"error": type(error).__name__}
         except Exception as error:  # noqa: BLE001 - the client shall have an answer
-            status = HTTPStatus.INTERNAL_SERVER_ERROR
-            body = {"error": type(error).__name__}
+            status, body = status_of(error), {"error": type(error).__name__}
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -144,4 +158,5 @@ class _Handler(BaseHTTPRequestHandler):
         number = int(self.headers.get(NUMBER_HEADER, 0))
         length = int(self.headers.get("Content-Length", 0))
         data = self.rfile.read(max(0, min(length, MAX_BODY_BYTES)))
-        return Request(self.command, path, number, json.loads(data) if data else {})
+        body = json.loads(data) if data else {}
+        return Request(self.command, path, number, body, dict(self.headers))

@@ -1,5 +1,6 @@
 """The service behind the shop: it takes orders, and workers pack them."""
 
+from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from http import HTTPStatus
@@ -10,10 +11,18 @@ from typing import NamedTuple, Self
 
 from obs._obs import Obs
 from obs.cli.demo._chance import Chance
-from obs.cli.demo._http import Answer, HttpError, NotFound, Request
+from obs.cli.demo._http import Answer, HttpError, Request, not_found
+from obs.cli.demo._serve import serve
 
 PACKERS = 3
 QUEUE_CAPACITY = 16
+QUEUE = {"messaging.system": "queue.Queue", "messaging.destination.name": "packing"}
+SENT = {**QUEUE, "messaging.operation.name": "send", "messaging.operation.type": "send"}
+PROCESSED = {
+    **QUEUE,
+    "messaging.operation.name": "pack",
+    "messaging.operation.type": "process",
+}
 
 tel = Obs("orders", version="0.9.0", environment="demo")
 
@@ -39,10 +48,11 @@ class PackingIsFull(HttpError):
 
 
 class Order(NamedTuple):
-    """What is to be packed."""
+    """What is to be packed; ``headers`` say in which trace."""
 
     number: int
     size: str
+    headers: Mapping[str, str]
 
 
 class Orders:
@@ -60,21 +70,23 @@ class Orders:
     def answer(self, request: Request) -> Answer:
         """Hand a request to its endpoint."""
         if (request.method, request.path) != ("POST", ("orders",)):
-            raise NotFound
+            return serve(tel, request, "", not_found)
         size = "large" if request.body.get("size") == "large" else "small"
-        return self.accept(size, request.number)
+        return serve(tel, request, "/orders", lambda: self.accept(size, request.number))
 
     @tel.endpoint(labels=("size",))
     def accept(self, size: str, number: int) -> Answer:
         """Take an order; it is packed later."""
         self.reserve(number)
-        self._packing.add(Order(number, size))
+        self._packing.add(size, number)
         accepted.labels(size).inc()
         return Answer(HTTPStatus.ACCEPTED, {"order": number})
 
     @tel.operation()
     def reserve(self, number: int) -> None:
-        """Put the goods aside."""
+        """Put the goods aside; sometimes they have to be looked for."""
+        if self._chance.happens("goods are not on the shelf", number, 0.02):
+            sleep(0.55)
         sleep(self._chance.seconds("reserve", number, usual=0.004, slow=0.06))
 
 
@@ -105,29 +117,33 @@ class Packing:
         for packer in self._packers:
             packer.join()
 
-    def add(self, order: Order) -> None:
+    def add(self, size: str, number: int) -> None:
         """Have an order packed, if there is room for it.
 
         Raises:
             PackingIsFull: There is none.
         """
-        try:
-            self._queue.put_nowait(order)
-        except Full:
-            raise PackingIsFull from None
+        with tel.span("send packing", SENT, kind="producer"):
+            # What is current belongs to this thread: the packer gets it with the order.
+            order = Order(number, size, tel.inject())
+            try:
+                self._queue.put_nowait(order)
+            except Full:
+                raise PackingIsFull from None
         unpacked.inc()
 
     def _work(self) -> None:
         while (order := self._queue.get()) is not None:
-            with suppress(CancelledError):
+            with suppress(CancelledError), tel.use(tel.extract(order.headers)):
                 self.pack(order.size, order.number)
             unpacked.dec()
 
     # A CancelledError that leaves the call counts as cancelled, not as an error.
-    @tel.operation(labels=("size",))
+    @tel.operation(kind="consumer", labels=("size",))
     @packers_busy.track_in_progress()
     def pack(self, size: str, number: int) -> None:
         """Pack one order, unless the customer cancels it meanwhile."""
+        tel.trace.current_span().set(PROCESSED)
         with packing_seconds.labels(size).time():
             usual = 0.06 if size == "small" else 0.09
             sleep(self._chance.seconds("pack", number, usual=usual, slow=0.2))

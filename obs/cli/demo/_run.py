@@ -11,8 +11,9 @@ from obs.cli.demo import _orders, _shop
 from obs.cli.demo._chance import Chance
 from obs.cli.demo._http import HttpService
 from obs.cli.demo._orders import Orders, Packing
-from obs.cli.demo._report import comparison, rows_of, table
+from obs.cli.demo._report import comparison, rows_of, table, trace_text
 from obs.cli.demo._shop import Shop
+from obs.cli.demo._slowest import SlowestTrace
 from obs.cli.demo._traffic import Traffic
 from obs.errors import StartFailed
 from obs.model import Snapshot, delta
@@ -49,7 +50,11 @@ def run(*, rate: float, duration: float | None, metrics_port: int, seed: int) ->
     """
     chance = Chance(seed)
     try:
-        with _end_signals() as signals, _metrics_pages(metrics_port) as pages:
+        with (
+            _end_signals() as signals,
+            _metrics_pages(metrics_port) as pages,
+            SlowestTrace().listening(SERVICES.values()) as slowest,
+        ):
             before = _snapshots()
             with _open_shop(chance) as shop_port:
                 _say(_start_text(pages, rate, duration))
@@ -58,6 +63,8 @@ def run(*, rate: float, duration: float | None, metrics_port: int, seed: int) ->
                 ) as traffic:
                     _wait(signals, duration)
             _say(_end_text(before, traffic))
+            if slowest.traces:
+                _say(f"\n{trace_text(slowest)}")
     except StartFailed as error:
         print(f"obs demo: {error}", file=sys.stderr)
         return 1

@@ -5,7 +5,16 @@ from time import sleep
 
 from obs._obs import Obs
 from obs.cli.demo._chance import Chance
-from obs.cli.demo._http import Answer, HttpError, NotFound, Request, call
+from obs.cli.demo._http import (
+    HOST,
+    Answer,
+    HttpError,
+    NotFound,
+    Request,
+    call,
+    not_found,
+)
+from obs.cli.demo._serve import STATUS_CODE, serve
 
 VERSION = "1.4.2"
 CATALOGUE = {
@@ -76,18 +85,32 @@ class Shop:
 
     def answer(self, request: Request) -> Answer:
         """Hand a request to its endpoint."""
+        body, number = request.body, request.number
         match (request.method, *request.path):
             case ("GET", "products", category, product):
-                category = _known(category, tuple(CATALOGUE))
-                return self.browse(category, product, request.number)
+                shelf = _known(category, tuple(CATALOGUE))
+                return serve(
+                    tel,
+                    request,
+                    "/products/{category}/{product}",
+                    lambda: self.browse(shelf, product, number),
+                )
             case ("POST", "checkout"):
-                channel = _known(request.body.get("channel"), CHANNELS)
-                method = _known(request.body.get("method"), METHODS)
-                cents = int(request.body.get("cents", 0))
-                return self.checkout(channel, method, cents, request.number)
-        raise NotFound
+                return serve(
+                    tel,
+                    request,
+                    "/checkout",
+                    lambda: self.checkout(
+                        _known(body.get("channel"), CHANNELS),
+                        _known(body.get("method"), METHODS),
+                        int(body.get("cents", 0)),
+                        number,
+                    ),
+                )
+        return serve(tel, request, "", not_found)
 
     # Its name is Shop.browse; its duration, outcome and label go to operation.duration.
+    # Its span is the server's, which serve() has opened.
     @tel.endpoint(labels=("category",))
     def browse(self, category: str, product: str, number: int) -> Answer:
         """Show one product."""
@@ -118,9 +141,20 @@ class Shop:
     @tel.operation()
     def send_order(self, size: str, number: int) -> None:
         """Hand an order to the orders service."""
-        order = Request("POST", ("orders",), number, {"size": size})
-        if call(self._orders_port, order).status != HTTPStatus.ACCEPTED:
-            raise OrderRefused
+        attributes = {
+            "http.request.method": "POST",
+            "server.address": HOST,
+            "server.port": self._orders_port,
+            "url.full": f"http://{HOST}:{self._orders_port}/orders",
+        }
+        with tel.span("POST /orders", attributes, kind="client") as span:
+            # The headers say which span this is: what orders does becomes part of it.
+            headers = tel.inject()
+            order = Request("POST", ("orders",), number, {"size": size}, headers)
+            status = call(self._orders_port, order).status
+            span.set({STATUS_CODE: status})
+            if status != HTTPStatus.ACCEPTED:
+                raise OrderRefused
 
     def _ask_provider(self, number: int) -> str:
         if self._chance.happens("provider is away", number, 0.02):
