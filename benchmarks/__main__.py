@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks._harness import versions
 
-GROUPS = ("hot", "decorators", "page", "memory", "cardinality", "imports")
+GROUPS = ("hot", "decorators", "spans", "page", "memory", "cardinality", "imports")
 
 
 def main() -> int:

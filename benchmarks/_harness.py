@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import Context
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
@@ -51,6 +52,7 @@ class Case:
         statement: What is measured.
         objects: Its variables.
         minus: The operation of a reference case whose time is taken off.
+        context: Where it runs; a new context, so no case meets another's current span.
     """
 
     operation: str
@@ -58,6 +60,7 @@ class Case:
     statement: str
     objects: Mapping[str, object]
     minus: str = ""
+    context: Context = field(default_factory=Context)
 
 
 @dataclass(slots=True)
@@ -116,6 +119,13 @@ def gather(
     return cases
 
 
+def inside(begin: Callable[[], object]) -> Context:
+    """Give a context in which something has begun, such as a span, and never ends."""
+    context = Context()
+    context.run(begin)
+    return context
+
+
 def measure(cases: Sequence[Case], rounds: int) -> list[Figure]:
     """Measure all cases, interleaved: ns of one execution, net of an empty loop.
 
@@ -123,7 +133,8 @@ def measure(cases: Sequence[Case], rounds: int) -> list[Figure]:
         For each case the minimum of wall time and the median of thread CPU time.
     """
     loops = [_compile("pass", {}), *[_compile(c.statement, c.objects) for c in cases]]
-    counts = [_calibrate(loop) for loop in loops]
+    runs = [Context().run, *[case.context.run for case in cases]]
+    counts = [run(_calibrate, loop) for run, loop in zip(runs, loops, strict=True)]
     wall: list[list[float]] = [[] for _ in loops]
     cpu: list[list[float]] = [[] for _ in loops]
     order = list(range(len(loops)))
@@ -133,9 +144,9 @@ def measure(cases: Sequence[Case], rounds: int) -> list[Figure]:
     for turn in range(rounds):
         shuffle(order)
         for index in order:
-            count = counts[index]
+            run, loop, count = runs[index], loops[index], counts[index]
             before = time.thread_time_ns()
-            took = loops[index](itertools.repeat(None, count), time.perf_counter_ns)
+            took = run(loop, itertools.repeat(None, count), time.perf_counter_ns)
             cpu[index].append((time.thread_time_ns() - before) / count)
             wall[index].append(took / count)
         if turn % 10 == 0:

@@ -3,6 +3,9 @@
 import itertools
 import random
 from collections.abc import Callable
+from contextvars import Context
+
+from benchmarks._harness import inside
 
 BOUNDS = (
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0,
@@ -36,6 +39,33 @@ def otel_meter():
     )
     provider = MeterProvider(metric_readers=[InMemoryMetricReader()], views=[view])
     return provider.get_meter("benchmarks")
+
+
+def otel_tracer(sampler: object = None):
+    """Give a tracer whose spans go into batches, to an exporter that does nothing."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import (
+        BatchSpanProcessor,
+        SpanExporter,
+        SpanExportResult,
+    )
+
+    class Exporter(SpanExporter):
+        def export(self, spans: object) -> SpanExportResult:
+            return SpanExportResult.SUCCESS
+
+    provider = TracerProvider(sampler)
+    provider.add_span_processor(BatchSpanProcessor(Exporter()))
+    return provider.get_tracer("benchmarks")
+
+
+def otel_inside(tracer) -> Context:
+    """Give a context in which a root span of this tracer is running."""
+    from opentelemetry.context import attach
+    from opentelemetry.trace import set_span_in_context
+
+    root = tracer.start_span("root", context={})
+    return inside(lambda: attach(set_span_in_context(root)))
 
 
 def prometheus():
