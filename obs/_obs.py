@@ -16,7 +16,7 @@ from obs.catalog import definitions
 from obs.limits import Limits
 from obs.metrics import DEFAULT_SECONDS, Registry
 from obs.model import FlushResult, Snapshot, SpanKind
-from obs.operation import OperationDecorator, Parts
+from obs.operation import OperationDecorator
 from obs.protocols import (
     Clock,
     Counter,
@@ -267,7 +267,7 @@ class Obs(Unique):
         *,
         is_endpoint: bool = True,
     ) -> Decorator:
-        parts, rules = Parts(self.metrics, self.trace), [classify, self._classify]
+        parts, rules = (self.metrics, self.trace), [classify, self._classify]
         return OperationDecorator(
             parts, name, kind, labels, record, rules, is_endpoint=is_endpoint
         )

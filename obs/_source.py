@@ -44,11 +44,11 @@ class Listeners:
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
-        self._read = SpanReader(tracer.limits, tracer.diag).read
         self._receivers: tuple[Callable[[SpanRecord], object], ...] = ()
 
     def add(self, receive: Callable[[SpanRecord], object]) -> None:
         """Hand each span to ``receive`` from now on."""
+        self._read = SpanReader(self._tracer.limits, self._tracer.diag).read
         self._receivers = (*self._receivers, receive)
         self._tracer.sink = self._hand_on
 

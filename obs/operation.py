@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from threading import get_ident
-from typing import Any, NamedTuple, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 from obs._calls import wrap
 from obs._context import COLLECTING, CURRENT
@@ -25,11 +25,8 @@ _KINDS = get_args(SpanKind)
 _current, _set_current = CURRENT.get, CURRENT.set
 
 
-class Parts(NamedTuple):
-    """Where a decorated call records."""
-
-    registry: Registry
-    tracer: Tracer
+Parts: TypeAlias = tuple[Registry, Tracer]
+"""Where a decorated call records."""
 
 
 class OperationDecorator:
@@ -102,7 +99,7 @@ class OperationDecorator:
             for parameter in record
             if parameter not in labels
         ]
-        diag = self._parts.registry.diag
+        diag = self._parts[0].diag
         operation = Operation(
             self._parts,
             name,

@@ -17,10 +17,9 @@ from obs.model import NO_BAGGAGE, TraceContext
 from obs.propagation._common import EMPTY, TOKEN
 
 _parse = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
-_MEMBER = (
-    r"[a-z0-9][a-z0-9_\-*/@]{0,255}"
-    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
-)
+# Lengths of keys and values need no look in a text as short as _STATE_CHARS.
+_VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]*[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+_MEMBER = r"[a-z0-9][a-z0-9_\-*/@]*=" + _VALUE
 _is_state = re.compile(f"{_MEMBER}(?:,{_MEMBER})*").fullmatch
 _PAIR = TOKEN + r"=[\x21\x23\x24\x26-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
 _is_baggage = re.compile(f"{_PAIR}(?:,{_PAIR})*").fullmatch
@@ -28,7 +27,7 @@ _new = tuple.__new__
 
 _NAMES_CHARS = 10_000
 _KEYS = 200
-_STATE_CHARS = 512
+_STATE_CHARS = 256
 _FLAGS = {f"{bits:02x}": (bits & 1 == 1, bits & 2 == 2) for bits in range(256)}
 _SAMPLED = "00-%032x-%016x-01"
 _SAMPLED_RANDOM = "00-%032x-%016x-03"
@@ -109,7 +108,9 @@ def _others(
         return None
     if state is None:
         state = ""
-    elif len(state) > limits.tracestate_bytes or not _is_state(state):
+    elif len(state) > min(limits.tracestate_bytes, _STATE_CHARS) or not _is_state(
+        state
+    ):
         return None
     elif "," in state:
         keys = [member[: member.index("=")] for member in state.split(",")]

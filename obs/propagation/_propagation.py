@@ -7,23 +7,15 @@ from obs._diag import Diag
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
 from obs.limits import Limits
 from obs.model import NO_BAGGAGE, TraceContext
-from obs.propagation._b3 import B3Multi, B3Single
 from obs.propagation._baggage import COUNTED_CHARS, W3CBaggage
 from obs.propagation._carriers import CarrierHeaders, headers_of
 from obs.propagation._common import EMPTY, SPAN_END, TRACE_END, is_token
 from obs.propagation._fast import read, written
-from obs.propagation._jaeger import Jaeger
 from obs.propagation._tracecontext import W3CTraceContext, state_chars
 from obs.propagation._writing import write
 from obs.protocols import Propagator
 
-_BUILT_IN: dict[str, Callable[[Limits, Diag], Propagator]] = {
-    "tracecontext": W3CTraceContext,
-    "baggage": W3CBaggage,
-    "b3": B3Single,
-    "b3multi": B3Multi,
-    "jaeger": Jaeger,
-}
+_BUILT_IN = ("tracecontext", "baggage", "b3", "b3multi", "jaeger")
 
 
 class Propagation:
@@ -57,7 +49,7 @@ class Propagation:
     ) -> None:
         given = _checked(propagators)
         self._propagators: list[tuple[str, Propagator]] = [
-            (f"{each!r}", _BUILT_IN[each](limits, diag))
+            (f"{each!r}", _built_in(each)(limits, diag))
             if isinstance(each, str)
             else (type_name(each), each)
             for each in given
@@ -240,6 +232,21 @@ def _checked(propagators: object) -> list[str | Propagator]:
             raise DefinitionError(text)
         checked.append(each)
     return checked
+
+
+def _built_in(name: str) -> Callable[[Limits, Diag], Propagator]:
+    """Give the class; of what few use, the expressions are compiled when it is."""
+    if name == "tracecontext":
+        return W3CTraceContext
+    if name == "baggage":
+        return W3CBaggage
+    if name == "jaeger":
+        from obs.propagation._jaeger import Jaeger  # noqa: PLC0415
+
+        return Jaeger
+    from obs.propagation._b3 import B3Multi, B3Single  # noqa: PLC0415
+
+    return B3Single if name == "b3" else B3Multi
 
 
 def _same_name(one: object, other: object) -> bool:

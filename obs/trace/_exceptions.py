@@ -7,10 +7,8 @@ runs.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from itertools import islice
-from linecache import lazycache
-from traceback import FrameSummary, StackSummary, TracebackException
 from types import CodeType
 from typing import Any, TypeAlias
 
@@ -52,41 +50,37 @@ class Stack:
     """A stack with causes, groups and notes, to be rendered where nobody waits for it.
 
     Capturing reads no source file and keeps neither the exception nor its frames alive.
+
+    Attributes:
+        last: The exception itself; the others are reached from it.
     """
 
-    __slots__ = ("_last",)
+    __slots__ = ("last",)
 
     # Not TracebackException at once: it asks the file system about each source file, and
     # foreign objects about their attributes to suggest another name.
 
     def __init__(self, error: BaseException) -> None:
-        self._last = _Shot(error)
-        found = [(self._last, error)]
+        self.last = Shot(error)
+        found = [(self.last, error)]
         seen = {id(error)}
         for shot, one in found:  # it grows meanwhile
             before = _before(shot, one, seen)
             if before is not None and len(found) < ERRORS:
                 seen.add(id(before))
-                shot.before = _Shot(before)
+                shot.before = Shot(before)
                 found.append((shot.before, before))
             members = _members(one)
             if members and len(found) + min(len(members), MEMBERS) <= ERRORS:
-                shot.members = [_Shot(member) for member in members[:MEMBERS]]
+                shot.members = [Shot(member) for member in members[:MEMBERS]]
                 shot.more = len(members) - len(shot.members)
                 found += zip(shot.members, members, strict=False)
                 seen.update([id(member) for member in members[:MEMBERS]])
             elif members:
                 shot.notes.append(f"({len(members)} exceptions are not shown)")
 
-    def render(self) -> str:
-        """Give the text that Python would print; reads source files."""
-        try:
-            return "".join(self._last.printed().format())
-        except Exception:  # noqa: BLE001 - a metaclass; near the recursion limit
-            return f"{type_name_of(self._last.kind)}: {self._last.message}\n"
 
-
-class _Shot:
+class Shot:
     """What Python prints of one exception, by itself.
 
     Attributes:
@@ -119,27 +113,10 @@ class _Shot:
         self.notes = _notes_of(error)
         self.frames = _frames_of(error)
         self.syntax = _syntax_of(error)
-        self.before: _Shot | None = None
+        self.before: Shot | None = None
         self.is_cause = False
-        self.members: list[_Shot] = []
+        self.members: list[Shot] = []
         self.more = 0
-
-    def printed(self) -> TracebackException:
-        """Give what prints it, made from a stand-in."""
-        stand_in = self.syntax or Exception(self.message)
-        printed = TracebackException(self.kind, stand_in, None)
-        printed.stack = StackSummary.from_list([_summary(it) for it in self.frames])
-        printed.__notes__ = self.notes or None
-        before = None if self.before is None else self.before.printed()
-        if self.is_cause:
-            printed.__cause__ = before
-        else:
-            printed.__context__ = before
-        if self.members:
-            members = [member.printed() for member in self.members]
-            # Python prints how many there are beyond the first ones.
-            printed.exceptions = members + members[-1:] * self.more
-        return printed
 
 
 def exception_event(
@@ -205,11 +182,13 @@ def _notes_of(error: BaseException) -> list[str]:
 def _frames_of(error: BaseException) -> list[Frame]:
     frames: deque[Frame] = deque(maxlen=FRAMES)
     traceback = _TRACEBACK_OF(error)
+    linecache: Any = sys.modules.get("linecache")  # there as soon as somebody renders
     while traceback is not None:
         frame = traceback.tb_frame
         frames.append((frame.f_code, traceback.tb_lasti, traceback.tb_lineno))
-        # For source that is in no file of its own (a zip): notes whom to ask for it.
-        lazycache(frame.f_code.co_filename, frame.f_globals)
+        if linecache is not None:
+            # For source that is in no file of its own (a zip): notes whom to ask for it.
+            linecache.lazycache(frame.f_code.co_filename, frame.f_globals)
         traceback = traceback.tb_next
     return list(frames)
 
@@ -228,7 +207,7 @@ def _checked(value: Any, kind: type) -> Any:
     return value if type(value) is kind else None
 
 
-def _before(shot: _Shot, error: BaseException, seen: set[int]) -> BaseException | None:
+def _before(shot: Shot, error: BaseException, seen: set[int]) -> BaseException | None:
     """Give the exception that Python prints before this one, if it has not yet."""
     cause: BaseException | None = _CAUSE_OF(error)
     if cause is not None and id(cause) not in seen:
@@ -242,17 +221,3 @@ def _before(shot: _Shot, error: BaseException, seen: set[int]) -> BaseException 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
     is_group = issubclass(type(error), BaseExceptionGroup)
     return _MEMBERS_OF(error) if is_group else ()
-
-
-def _summary(frame: Frame) -> FrameSummary:
-    code, index, line = frame
-    at = next(islice(code.co_positions(), index // 2, None), (None,) * 4)
-    return FrameSummary(
-        code.co_filename,
-        line,
-        code.co_name,
-        lookup_line=False,
-        end_lineno=at[1],
-        colno=at[2],
-        end_colno=at[3],
-    )

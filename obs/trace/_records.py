@@ -25,12 +25,15 @@ class SpanReader:
     """
 
     def __init__(self, limits: Limits, diag: Diag) -> None:
+        from obs.trace._stacks import render  # noqa: PLC0415 - traceback, tokenize
+
         self._limits = limits
         self._diag = diag
+        self._render = render
 
     def read(self, span: Span) -> SpanRecord:
         """Give the record of a span that has ended."""
-        clean = Cleaner(self._limits, self._diag)
+        clean = Cleaner(self._limits, self._diag, self._render)
         details = span.details or _NO_DETAILS
         cut = dict(details.cut)
         start_ns = details.start_ns or span.started + span.offset

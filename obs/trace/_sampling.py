@@ -7,7 +7,6 @@ follows what another process has decided, the others decide anew.
 from __future__ import annotations
 
 import re
-from fnmatch import translate
 from typing import TYPE_CHECKING, Any, get_args
 
 from obs._clock import SystemClock
@@ -336,6 +335,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     if not isinstance(text, str):
         complaint = f"Rule: name got {shown(text)}, needs text."
         raise DefinitionError(complaint)
+    from fnmatch import translate  # noqa: PLC0415 - paid by who has rules
+
     # fnmatch's brackets would surprise in "GET /items[0]".
     return re.compile(translate(text.replace("[", "[[]")), re.DOTALL)
 

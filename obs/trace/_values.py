@@ -14,6 +14,8 @@ from obs.model import SpanLink, TraceContext
 from obs.trace._exceptions import Stack
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from obs._diag import Diag
     from obs.limits import Limits
     from obs.trace._tracer import Tracer
@@ -144,14 +146,18 @@ class Cleaner:
         limits: The longest text, and the most bytes that all texts and numbers of the
             record together may have.
         diag: Where cut values are counted.
+        render: Gives the text of a stack.
     """
 
-    __slots__ = ("_chars", "_diag", "_left")
+    __slots__ = ("_chars", "_diag", "_left", "_render")
 
-    def __init__(self, limits: Limits, diag: Diag) -> None:
+    def __init__(
+        self, limits: Limits, diag: Diag, render: Callable[[Stack], str] = repr
+    ) -> None:
         self._chars = limits.value_chars
         self._left = limits.record_bytes
         self._diag = diag
+        self._render = render
 
     @property
     def is_full(self) -> bool:
@@ -249,7 +255,7 @@ class Cleaner:
         if value is None:
             return ""
         if type(value) is Stack:
-            return value.render()
+            return self._render(value)
         if isinstance(value, bytes | bytearray):
             return bytes(value[: _most_bytes(self._chars)]).decode("utf-8", "replace")
         if hasattr(type(value), "isoformat"):  # a date, a time

@@ -18,7 +18,7 @@ from obs import Limits, Obs
 from obs.errors import type_name
 from obs.model import TraceContext
 from obs.testing import MemoryExporter
-from obs.trace import SpanReader, Tracer
+from obs.trace import SpanReader, Tracer, _stacks
 from obs.trace._exceptions import (
     ERRORS,
     FRAMES,
@@ -29,6 +29,7 @@ from obs.trace._exceptions import (
     Stack,
     exception_event,
 )
+from obs.trace._stacks import render
 
 
 class Failed(Exception):
@@ -383,18 +384,18 @@ ALL = [
 def test_the_stack_is_what_python_prints(function):
     error = caught(deeper, 3, function)
     expected = printed(error)
-    assert Stack(error).render() == expected
+    assert render(Stack(error)) == expected
     if isinstance(error, Exception):
         assert stack_of(error) == expected.replace("\ud800", "?")
 
 
 def test_an_exception_that_was_not_raised_has_no_frames():
-    assert Stack(Failed("x")).render() == f"{__name__}.Failed: x\n"
+    assert render(Stack(Failed("x"))) == f"{__name__}.Failed: x\n"
 
 
 def test_code_that_is_in_no_file_is_shown_without_lines():
     error = caught(exec, "def f():\n    1 / 0\nf()")
-    text = Stack(error).render()
+    text = render(Stack(error))
     assert text == printed(error)
     assert 'File "<string>", line 2, in f' in text
 
@@ -402,15 +403,15 @@ def test_code_that_is_in_no_file_is_shown_without_lines():
 def test_the_innermost_frames_are_kept():
     error = caught(deeper, 500)
     lines = printed(error).splitlines(keepends=True)
-    found = Stack(error).render().splitlines(keepends=True)
+    found = render(Stack(error)).splitlines(keepends=True)
     assert found[-4:] == lines[-4:]
-    assert len(Stack(error)._last.frames) == FRAMES
+    assert len(Stack(error).last.frames) == FRAMES
     # The ones left out are the outermost; Python folds what repeats.
     assert f"line repeated {FRAMES - 2 - 3} more times" in "".join(found)
     assert "in caught" not in "".join(found)
     few = caught(deeper, FRAMES - 3)
-    assert len(Stack(few)._last.frames) == FRAMES
-    assert "in caught" in Stack(few).render()
+    assert len(Stack(few).last.frames) == FRAMES
+    assert "in caught" in render(Stack(few))
 
 
 def test_a_recursion_error_is_recorded(tel, memory):
@@ -448,7 +449,7 @@ def chain(n):
 
 @pytest.mark.parametrize("n", [ERRORS, ERRORS + 1, 20_000])
 def test_of_a_long_chain_the_newest_are_kept(n):
-    text = Stack(chain(n)).render()
+    text = render(Stack(chain(n)))
     assert text.count("Failed: number ") == min(n, ERRORS)
     assert text.endswith(f"Failed: number {n - 1}.\n")
     assert text.startswith(f"{__name__}.Failed: number {max(n - ERRORS, 0)}.\n")
@@ -458,7 +459,7 @@ def test_of_a_group_of_many_groups_as_much_is_kept_as_fits():
     error = Failed("leaf")
     for _ in range(10):
         error = ExceptionGroup("g", [error] * 10)
-    text = Stack(error).render()
+    text = render(Stack(error))
     assert text.count("leaf") + text.count("ExceptionGroup: g") <= ERRORS
     assert "(10 exceptions are not shown)" in text
 
@@ -469,7 +470,7 @@ def test_as_many_notes_are_kept(n):
     for index in range(n):
         error.add_note(f"note {index}.")
     expected = "".join(f"note {index}.\n" for index in range(NOTES))
-    assert Stack(error).render() == f"ValueError: x\n{expected}"
+    assert render(Stack(error)) == f"ValueError: x\n{expected}"
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -477,7 +478,7 @@ def test_a_long_note_is_cut(more):
     error = ValueError("x")
     error.add_note("n" * (MESSAGE_CHARS + more))
     note = "n" * (MESSAGE_CHARS - more) + "…" * more
-    assert Stack(error).render() == f"ValueError: x\n{note}\n"
+    assert render(Stack(error)) == f"ValueError: x\n{note}\n"
 
 
 def test_a_stack_longer_than_value_chars_keeps_its_end():
@@ -535,7 +536,7 @@ def test_neither_the_exception_nor_its_frames_are_kept_alive(how):
         if gc_was_on:
             gc.enable()
     (event,) = ended[0].details.events
-    stack = event.attributes["exception.stacktrace"].render()
+    stack = render(event.attributes["exception.stacktrace"])
     assert "raising_beside" in stack
     assert "in work" in stack
 
@@ -603,7 +604,7 @@ def test_no_source_file_is_touched_before_the_stack_is_rendered(monkeypatch):
             assert error is not None
         during = list(touched)
         texts = [
-            event.attributes["exception.stacktrace"].render()
+            render(event.attributes["exception.stacktrace"])
             for span in ended
             for event in span.details.events
         ]
@@ -625,7 +626,7 @@ def test_source_that_a_loader_gives_is_shown():
     )
     exec(code, namespace)
     error = caught(namespace["f"])
-    assert "1 / 0  # from the loader" in Stack(error).render()
+    assert "1 / 0  # from the loader" in render(Stack(error))
 
 
 # --- exceptions that do what they like --------------------------------------------------
@@ -714,7 +715,7 @@ def test_properties_that_raise_are_not_asked(name, raised):
         plain()
     except KeyError:
         found = recorded_twice(kind("x"))
-    stack = found["exception.stacktrace"].render()
+    stack = render(found["exception.stacktrace"])
     assert "KeyError: 'a'" in stack
     assert "recorded_twice" in stack
     assert stack.endswith("Hostile: x\n")
@@ -726,7 +727,7 @@ def test_properties_that_raise_are_not_asked(name, raised):
 def test_a_class_that_forbids_attributes(name, raised):
     kind = type("Hostile", (Exception,), {name: raising(raised)})
     found = recorded_twice(kind("x"))
-    assert found["exception.stacktrace"].render().endswith("Hostile: x\n")
+    assert render(found["exception.stacktrace"]).endswith("Hostile: x\n")
 
 
 @pytest.mark.parametrize(
@@ -772,7 +773,7 @@ def test_a_group_that_lies_about_its_members():
 def test_notes_that_are_no_list_are_left_out(notes):
     error = Failed("x")
     error.__notes__ = notes
-    assert Stack(error).render() == f"{__name__}.Failed: x\n"
+    assert render(Stack(error)) == f"{__name__}.Failed: x\n"
 
 
 @pytest.mark.parametrize("raised", RAISED)
@@ -780,7 +781,7 @@ def test_notes_that_are_no_text(raised):
     hostile = type("Hostile", (), {"__str__": raising(raised)})()
     error = Failed("x")
     error.__notes__ = [5, hostile, "last"]
-    assert Stack(error).render() == (
+    assert render(Stack(error)) == (
         f"{__name__}.Failed: x\n5\n<note str() failed>\nlast\n"
     )
 
@@ -796,7 +797,7 @@ def test_an_interrupt_is_not_swallowed(tel):
 def test_syntax_errors_of_ones_own_making(field, value):
     error = SyntaxError("m", ("f", 1, 2, "a b c", 1, 3))
     setattr(error, field, value)
-    text = Stack(error).render()
+    text = render(Stack(error))
     assert "SyntaxError" in text
     inner, _ = ends_a_span(error)
     assert "ends_a_span" in inner.events[0].attributes["exception.stacktrace"]
@@ -847,7 +848,7 @@ def test_no_object_is_asked_for_suggestions(work, asked):
     Watched.asked = 0
     error = caught(work)
     assert Watched.asked == asked
-    Stack(error).render()
+    render(Stack(error))
     ends_a_span(error)
     assert Watched.asked == asked
 
@@ -864,7 +865,7 @@ def test_nothing_is_imported_for_suggestions(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(builtins, "__import__", note)
-        text = Stack(error).render()
+        text = render(Stack(error))
     assert "obs_no_such_module" not in asked
     assert "ImportError: cannot import name 'pathh'" in text
 
@@ -930,16 +931,15 @@ def size_of(error, seen):
 def test_any_exception_is_rendered_as_python_prints_it(error):
     if size_of(error, set()) < ERRORS:
         expected = "".join(traceback.format_exception(error))
-        assert Stack(error).render() == expected
+        assert render(Stack(error)) == expected
 
 
 def test_the_reader_renders_and_the_span_does_not(monkeypatch):
     ended = []
     tracer = Tracer(sink=ended.append)
     rendered = []
-    render = Stack.render
     monkeypatch.setattr(
-        Stack, "render", lambda self: rendered.append(1) or render(self)
+        _stacks, "render", lambda stack: rendered.append(1) or render(stack)
     )
     with pytest.raises(KeyError), tracer.span("a"):
         plain()
