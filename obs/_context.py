@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from obs.errors import DefinitionError, shown
 from obs.model import NO_BAGGAGE, SpanLink, TraceContext
@@ -78,17 +78,19 @@ class Node:
         trace: The trace.
         span_id: The span's id, 64 bits.
         up: What was current before this became current; None once it has ended well.
-        gone: Whether its block ended where something else was current: in another
+        gone: Whether its block ended where it could not be taken back: in another
             context, or before a block inside it. Where it still is current, ``up`` is
             meant.
+        token: Of the call that made it current.
     """
 
-    __slots__ = ("gone", "span_id", "trace", "up")
+    __slots__ = ("gone", "span_id", "token", "trace", "up")
 
     trace: Trace
     span_id: int
     up: Node | None
     gone: bool
+    token: Token[Node | None] | None
 
     @property
     def context(self) -> TraceContext:
@@ -114,18 +116,26 @@ class GcGuard:
     """
 
     IS_NEEDED = sys.version_info < (3, 12)
+    _watching: ClassVar[set[int]] = set()
 
     def start(self) -> None:
         """Begin to watch; idempotent."""
+        self._watching.add(id(self))
         if self.IS_NEEDED and _begins not in gc.callbacks:
             gc.callbacks.insert(0, _begins)
             gc.callbacks.append(_ends)
 
     def stop(self) -> None:
-        """Watch no longer; idempotent."""
-        for callback in (_begins, _ends):
-            while callback in gc.callbacks:
-                gc.callbacks.remove(callback)
+        """Watch no longer, unless another guard does; idempotent."""
+        self._watching.discard(id(self))
+        if not self._watching:
+            _forget(_begins)
+            _forget(_ends)
+
+
+def _forget(callback: object) -> None:
+    while callback in gc.callbacks:
+        gc.callbacks.remove(callback)
 
 
 def _begins(phase: str, info: dict[str, int]) -> None:
@@ -133,7 +143,7 @@ def _begins(phase: str, info: dict[str, int]) -> None:
         COLLECTING[get_ident()] = True
         # Other callbacks may have come behind it since, and belong to the collection.
         if gc.callbacks[-1] is not _ends:
-            gc.callbacks.remove(_ends)
+            _forget(_ends)
             gc.callbacks.append(_ends)
 
 
@@ -155,26 +165,41 @@ def current() -> Node | None:
     return node
 
 
+ELSEWHERE = (ValueError, RuntimeError, TypeError)
+"""What ``ContextVar.reset`` raises in another context, the second time, for no token."""
+
+
 def enter(node: Node) -> None:
     """Make a node the current one."""
-    node.up = CURRENT.get()
+    up = current()  # not CURRENT.get(): a chain of those that are gone would grow
+    if up is node:
+        return
+    node.up = up
     node.gone = False
-    if may_set():
-        CURRENT.set(node)
+    node.token = CURRENT.set(node) if may_set() else None
 
 
 def leave(node: Node) -> None:
     """Make current again what was current before ``node``.
 
-    Never by ``ContextVar.reset``, which raises in another context than that of the set
-    (an async generator closed by another task), and which puts an ended span back where
-    two generators take turns.
+    Where something else is current by now, nothing is put back: two generators may take
+    turns. Where this is a copy of the context that the block began in (an async generator
+    closed by another task), ``reset`` says so; there it stays current, but is gone.
     """
     if CURRENT.get() is node and may_set():
-        CURRENT.set(node.up)
-        node.up = None
+        try:
+            CURRENT.reset(node.token)  # type: ignore[arg-type]
+            node.up = node.token = None
+        except ELSEWHERE:
+            put_back(node)
     else:
         node.gone = True
+
+
+def put_back(node: Node) -> None:
+    """Do so in another context than that of the block."""
+    CURRENT.set(node.up)
+    node.gone = True
 
 
 def context_of(node: Node, baggage: Mapping[str, str]) -> TraceContext:

@@ -97,11 +97,11 @@ class Diag:
 
     def dropped_counts(self) -> dict[tuple[str, ...], int | float]:
         """Give what was left out, by signal, exporter and reason."""
-        return {key: tally.read() for key, tally in list(self._dropped.items())}
+        return {key: tally.read() for key, tally in self._dropped.copy().items()}
 
     def truncated_counts(self) -> dict[tuple[str, ...], int | float]:
         """Give how many values were cut, by signal."""
-        return {(key,): tally.read() for key, tally in list(self._truncated.items())}
+        return {(key,): tally.read() for key, tally in self._truncated.copy().items()}
 
     def after_fork_in_child(self) -> None:
         """Count from zero: what the parent counted is in the parent."""

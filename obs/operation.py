@@ -6,7 +6,7 @@ from threading import get_ident
 from typing import Any, TypeAlias, get_args
 
 from obs._calls import wrap
-from obs._context import COLLECTING, CURRENT
+from obs._context import COLLECTING, CURRENT, ELSEWHERE, current, put_back
 from obs._outcome import Classify, Rules, check_rule, error_type_of, outcome_of
 from obs.catalog import CATALOG
 from obs.errors import DefinitionError, shown, type_name
@@ -23,6 +23,7 @@ _DURATION = CATALOG["operation.duration"]
 _IN_FLIGHT = CATALOG["operation.in_flight"]
 _KINDS = get_args(SpanKind)
 _current, _set_current = CURRENT.get, CURRENT.set
+_reset: Callable[[Any], None] = CURRENT.reset
 
 
 Parts: TypeAlias = tuple[Registry, Tracer]
@@ -209,9 +210,10 @@ class Operation:
                 return Borrowed(claimed, self._now)
         span = self._span(self._name, attributes, kind=self._kind)
         if span.__class__ is Span:
-            span.up = up
+            span.up = up if up is None or not up.gone else current()
+            span.token = None
             if not COLLECTING or get_ident() not in COLLECTING:
-                _set_current(span)
+                span.token = _set_current(span)
             return span
         span.__enter__()
         return Borrowed(span, self._now)
@@ -228,8 +230,11 @@ class Operation:
         if token.__class__ is Span:
             started, before = token.started, _current()
             if before is token and (not COLLECTING or get_ident() not in COLLECTING):
-                _set_current(token.up)
-                token.up = None
+                try:
+                    _reset(token.token)
+                    token.up = token.token = None
+                except ELSEWHERE:
+                    put_back(token)
             else:
                 token.gone = True
         else:

@@ -11,7 +11,16 @@ from gc import is_tracked
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self
 
-from obs._context import COLLECTING, CURRENT, Node, enter, leave
+from obs._context import (
+    COLLECTING,
+    CURRENT,
+    ELSEWHERE,
+    Node,
+    current,
+    enter,
+    leave,
+    put_back,
+)
 from obs._outcome import FAILURES, error_type_of
 from obs.errors import shown, type_name
 from obs.model import Outcome, SpanEvent, SpanKind, SpanLink, TraceContext
@@ -19,11 +28,12 @@ from obs.trace._exceptions import exception_event
 from obs.trace._values import attributes_of, link_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from obs.trace._tracer import Tracer
 
 _current, _set_current = CURRENT.get, CURRENT.set
+_reset: Callable[[Any], None] = CURRENT.reset
 
 
 class Details:
@@ -103,9 +113,12 @@ class Span(Node):
 
     def __enter__(self) -> Self:
         """Make it the current span."""
-        self.up = _current()
-        if not COLLECTING or get_ident() not in COLLECTING:
-            _set_current(self)
+        up = _current()
+        if up is not None and up.gone:
+            up = current()
+        if up is not self and (not COLLECTING or get_ident() not in COLLECTING):
+            self.up = up
+            self.token = _set_current(self)
         return self
 
     def __exit__(
@@ -115,8 +128,11 @@ class Span(Node):
         # The context first, and without a Python call: near the recursion limit what
         # follows may fail, and the span must not stay current.
         if _current() is self and (not COLLECTING or get_ident() not in COLLECTING):
-            _set_current(self.up)
-            self.up = None
+            try:
+                _reset(self.token)
+                self.up = self.token = None
+            except ELSEWHERE:
+                put_back(self)
         else:
             self.gone = True
         if self.ended:
@@ -127,8 +143,9 @@ class Span(Node):
             details = self.details
             if details is None or not details.is_decided:
                 self.fail_as(None, error)
-        if tracer.sink is not None:
-            tracer.sink(self)
+        sink = tracer.sink  # once: it may be taken away at any time
+        if sink is not None:
+            sink(self)
 
     async def __aenter__(self) -> Self:
         """Make it the current span."""
@@ -201,8 +218,9 @@ class Span(Node):
             return
         tracer = self.tracer
         self.ended = tracer.now()
-        if tracer.sink is not None:
-            tracer.sink(self)
+        sink = tracer.sink  # once: it may be taken away at any time
+        if sink is not None:
+            sink(self)
 
     def finish(self, error: BaseException | None, outcome: Outcome) -> int:
         """End the span of a decorated call, which is current no more.
@@ -217,8 +235,9 @@ class Span(Node):
         self.ended = ended
         if error is not None:
             self.fail_as(outcome, error)
-        if tracer.sink is not None:
-            tracer.sink(self)
+        sink = tracer.sink  # once: it may be taken away at any time
+        if sink is not None:
+            sink(self)
         return ended
 
     @property
@@ -273,7 +292,7 @@ class Unsampled(Node):
     def __init__(self, trace: Any, span_id: int) -> None:
         self.trace = trace
         self.span_id = span_id
-        self.up = None
+        self.up = self.token = None
         self.gone = False
 
     def __enter__(self) -> Self:

@@ -170,8 +170,9 @@ class Cleaner:
         The caller counts what is left out.
         """
         sane: dict[str, Any] = {}
-        # A list, in one C call: another thread may still be setting some.
-        for name, value in islice(list(given.items()), limit):
+        # A copy, in one C call: another thread may still be setting some. Not a list of
+        # items: making each is an occasion for the collector, and so for other threads.
+        for name, value in islice(dict(given).items(), limit):
             # The name first: a value may take all the room.
             text = "" if self.is_full else self.name(name)
             if self.is_full:
