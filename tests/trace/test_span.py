@@ -342,6 +342,29 @@ def test_a_block_that_ends_in_another_context_leaves_none_behind(tel, memory):
     assert memory.span("next").parent_id == memory.span("around").span_id
 
 
+def test_the_tasks_of_a_group_are_below_its_span_and_fail_each_by_itself(tel, memory):
+    @tel.operation("work")
+    async def work(fails):
+        await asyncio.sleep(0)
+        if fails:
+            raise KeyError
+        await asyncio.sleep(60)
+
+    async def main():
+        with tel.span("group"):
+            async with asyncio.TaskGroup() as group:
+                for fails in (False, True, False):
+                    group.create_task(work(fails))
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(main())
+    group = memory.span("group")
+    assert (group.outcome, group.error_type) == ("error", "ExceptionGroup")
+    works = [span for span in memory.spans if span.name == "work"]
+    assert {span.parent_id for span in works} == {group.span_id}
+    assert sorted(span.outcome for span in works) == ["cancelled", "cancelled", "error"]
+
+
 def test_a_task_that_outlives_its_parent_stays_below_it(tel, memory):
     async def later(parent_ended):
         await parent_ended.wait()
