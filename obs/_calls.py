@@ -2,14 +2,17 @@
 
 import functools
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from types import FunctionType, MethodType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from obs._context import CURRENT, Node, may_set
+from obs._context import BAGGAGE, CURRENT, DEADLINE, DEPTH, Node, may_set
 from obs.errors import DefinitionError, shown
 
-_current, _set_current = CURRENT.get, CURRENT.set
+_current, _baggage, _deadline = CURRENT.get, BAGGAGE.get, DEADLINE.get
+
+State: TypeAlias = tuple[Node | None, Mapping[str, str], int | None]
+"""What is current: the node, the baggage, the deadline."""
 
 
 class Wrapped(Protocol):
@@ -113,7 +116,7 @@ def _generator(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
     enter, leave = around.enter, around.exit
 
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        outer = _current()
+        outer = _here()
         token = enter(args, kwargs)
         inside = _swap(outer)
         step = sent = None
@@ -129,9 +132,10 @@ def _generator(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
                     break
                 finally:
                     inside = _swap(outer)
+                step = sent = None
                 try:
                     sent = yield item
-                    step = inner.send
+                    item, step = None, inner.send
                 except GeneratorExit:
                     outer = _swap(inside)
                     try:
@@ -142,9 +146,8 @@ def _generator(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
                 except BaseException as error:  # noqa: BLE001 - handed on
                     step, sent = inner.throw, error
         except BaseException as error:
-            step = sent = (
-                None  # they may hold the error, whose traceback holds this frame
-            )
+            # They may hold the error, whose traceback holds this frame.
+            step = sent = None
             outer = _swap(inside)
             leave(token, args, kwargs, error)
             _swap(outer)
@@ -163,7 +166,7 @@ def _async_generator(
     enter, leave = around.enter, around.exit
 
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        outer = _current()
+        outer = _here()
         token = enter(args, kwargs)
         inside = _swap(outer)
         step = None
@@ -184,6 +187,7 @@ def _async_generator(
                     inside = _swap(outer)
                     raise
                 inside = _swap(outer)
+                step = None
                 try:
                     sent = yield item
                 except GeneratorExit:
@@ -197,6 +201,7 @@ def _async_generator(
                     step = inner.athrow(error)
                 else:
                     step = inner.asend(sent)
+                item = sent = None
         except BaseException as error:
             step = None  # it may hold the error, whose traceback holds this frame
             outer = _swap(inside)
@@ -210,37 +215,47 @@ def _async_generator(
     return call
 
 
-def _swap(node: Node | None) -> Node | None:
-    """Make a node current, and give what was.
+def _here() -> State:
+    """Give what is current."""
+    return _current(), _baggage(), _deadline()
 
-    A generator's span is current only while the generator runs: whoever consumes it
-    never sees it, and each step may come from another task or thread.
+
+def _swap(wanted: State) -> State:
+    """Make a state current, and give the one that was.
+
+    A generator's span, baggage and deadline are current only while the generator runs:
+    whoever consumes it never sees them, and each step may come from another task.
     """
-    before = _current()
+    before = _here()
     if may_set():
-        _set_current(node)
+        if wanted[0] is not before[0]:
+            CURRENT.set(wanted[0])
+        if wanted[1] is not before[1]:
+            BAGGAGE.set(wanted[1])
+        if wanted[2] is not before[2]:
+            DEADLINE.set(wanted[2])
     return before
 
 
-def _swap_where_set(inside: Node | None, outer: Node | None) -> Node | None:
+def _swap_where_set(inside: State, outer: State) -> State:
     """Do what ``_swap`` does, unless this is not where ``inside`` was made current.
 
-    Closing a step that is suspended may happen in any context. Where one of the two is
-    around the other, it is the same.
+    Closing a step that is suspended may happen in any context. Where one of the two nodes
+    is around the other, it is the same.
     """
-    before = _current()
-    if before is None or inside is None:
-        is_same = before is inside
+    before, wanted = _current(), inside[0]
+    if before is None or wanted is None:
+        is_same = before is wanted
     else:
-        is_same = _is_around(inside, before) or _is_around(before, inside)
-    if is_same:
-        return _swap(outer)
-    return inside
+        is_same = _is_around(wanted, before) or _is_around(before, wanted)
+    return _swap(outer) if is_same else inside
 
 
 def _is_around(outer: Node, inner: Node) -> bool:
     node: Node | None = inner
-    while node is not None and node is not outer:
+    for _ in range(DEPTH):
+        if node is None or node is outer:
+            break
         node = node.up
     return node is outer
 

@@ -13,11 +13,12 @@ from contextvars import ContextVar, Token
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from obs._identity import Unique
 from obs.errors import DefinitionError, shown
 from obs.model import NO_BAGGAGE, SpanLink, TraceContext
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _make = tuple.__new__
 
@@ -71,7 +72,7 @@ class Trace:
         self.stale = 0
 
 
-class Node:
+class Node(Unique):
     """What ``CURRENT`` holds: a position in a trace.
 
     Attributes:
@@ -103,6 +104,9 @@ BAGGAGE: ContextVar[Mapping[str, str]] = ContextVar("obs_baggage", default=NO_BA
 DEADLINE: ContextVar[int | None] = ContextVar("obs_deadline", default=None)
 """When the present work shall be done, by ``time.perf_counter_ns()``; None: whenever."""
 
+DEPTH = 1_000
+"""How many nodes are looked at that are gone."""
+
 COLLECTING: dict[int, bool] = {}
 """The threads in which the garbage collector runs, where that matters: see ``GcGuard``."""
 
@@ -133,7 +137,7 @@ class GcGuard:
             _forget(_ends)
 
 
-def _forget(callback: object) -> None:
+def _forget(callback: Callable[[str, dict[str, int]], object]) -> None:
     while callback in gc.callbacks:
         gc.callbacks.remove(callback)
 
@@ -160,9 +164,11 @@ def may_set() -> bool:
 def current() -> Node | None:
     """Give the innermost node whose block has not ended, or None."""
     node = CURRENT.get()
-    while node is not None and node.gone:
+    for _ in range(DEPTH):
+        if node is None or not node.gone:
+            return node
         node = node.up
-    return node
+    return None
 
 
 ELSEWHERE = (ValueError, RuntimeError, TypeError)
@@ -171,12 +177,10 @@ ELSEWHERE = (ValueError, RuntimeError, TypeError)
 
 def enter(node: Node) -> None:
     """Make a node the current one."""
-    up = current()  # not CURRENT.get(): a chain of those that are gone would grow
-    if up is node:
-        return
-    node.up = up
-    node.gone = False
-    node.token = CURRENT.set(node) if may_set() else None
+    if node.token is None and may_set():  # what is entered twice stays where it is
+        node.up = current()  # not CURRENT.get(): a chain of those gone would grow
+        node.gone = False
+        node.token = CURRENT.set(node)
 
 
 def leave(node: Node) -> None:
@@ -249,6 +253,8 @@ class Upstream(Node):
         self.given = given
         self.links = links
         self.span_id = given.span
+        self.up = self.token = None
+        self.gone = False
         self.trace = Trace(
             given.trace,
             given.span if given.remote else 0,
@@ -274,7 +280,7 @@ class Use:
         trust: Of a context from another process: ``continue``, ``link`` or ``ignore`` it.
     """
 
-    __slots__ = ("_added", "_baggage", "_before", "_node", "context")
+    __slots__ = ("_added", "_baggage", "_before", "_depth", "_node", "context")
 
     def __init__(
         self,
@@ -285,6 +291,7 @@ class Use:
         self.context = context
         self._node: Upstream | None = None
         self._added = baggage
+        self._depth = 0
         self._baggage: Mapping[str, str] = NO_BAGGAGE
         self._before: Mapping[str, str] = NO_BAGGAGE
         if context.remote and trust != "continue":
@@ -296,6 +303,9 @@ class Use:
 
     def __enter__(self) -> TraceContext:
         """Make it current."""
+        self._depth += 1
+        if self._depth > 1:
+            return self.context
         self._before = BAGGAGE.get()
         self._baggage = self._before
         came = self.context.baggage
@@ -312,6 +322,9 @@ class Use:
 
     def __exit__(self, *exc_info: object) -> None:
         """Make current again what was."""
+        self._depth -= 1
+        if self._depth > 0:
+            return
         if self._node is not None:
             leave(self._node)
         is_changed = self._baggage is not self._before

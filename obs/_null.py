@@ -7,7 +7,7 @@ from obs._context import Use, outgoing
 from obs._diag import Diag
 from obs.limits import Limits
 from obs.model import NO_BAGGAGE, SpanKind, TraceContext
-from obs.propagation import Propagation
+from obs.propagation import Propagation, is_context
 from obs.protocols import Counter, Decorator, Gauge, Histogram, P, R, Span
 
 
@@ -200,8 +200,8 @@ class NullTelemetry:
     ) -> Use:
         """Give a block in which a context is continued."""
         given = getattr(context, "context", context)
-        if not isinstance(given, TraceContext):
-            given = TraceContext()
+        known = given if isinstance(given, TraceContext) else TraceContext()
+        given = known if is_context(known) else TraceContext()
         return Use(given, baggage or NO_BAGGAGE)
 
     def inject(self, carrier: Any = None) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from threading import get_ident
 
 from obs._diag import Diag
 from obs.catalog import CATALOG
@@ -45,6 +46,7 @@ class Listeners:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._receivers: tuple[Callable[[SpanRecord], object], ...] = ()
+        self._busy: set[int] = set()
 
     def add(self, receive: Callable[[SpanRecord], object]) -> None:
         """Hand each span to ``receive`` from now on."""
@@ -61,13 +63,25 @@ class Listeners:
         # What began before a fork is running in the parent too, and ends there.
         if span.started < self._tracer.forked_ns:
             return
-        for receive in self._receivers:
-            try:
-                receive(self._read(span))
-            except Exception as error:  # noqa: BLE001 - a foreign function
-                diag = self._tracer.diag
-                diag.dropped("traces", "export_failed")
-                diag.say("listener", f"a span was not taken: {shown(error)}")
+        me = get_ident()
+        if me in self._busy:  # a listener that makes spans: not of these, for ever
+            return
+        self._busy.add(me)
+        try:
+            for receive in self._receivers:
+                self._hand(span, receive)
+        except RecursionError:  # the host's own goes on
+            return
+        finally:
+            self._busy.discard(me)
+
+    def _hand(self, span: Span, receive: Callable[[SpanRecord], object]) -> None:
+        try:
+            receive(self._read(span))
+        except Exception as error:  # noqa: BLE001 - a foreign function
+            diag = self._tracer.diag
+            diag.dropped("traces", "export_failed")
+            diag.say("listener", f"a span was not taken: {shown(error)}")
 
 
 class InstanceSource:

@@ -211,7 +211,6 @@ class Operation:
         span = self._span(self._name, attributes, kind=self._kind)
         if span.__class__ is Span:
             span.up = up if up is None or not up.gone else current()
-            span.token = None
             if not COLLECTING or get_ident() not in COLLECTING:
                 span.token = _set_current(span)
             return span
@@ -316,7 +315,11 @@ def _place(name: str, what: str, label: str, function: Callable[..., Any]) -> Pl
     """Give where an argument stands, so that no call has to bind the signature."""
     import inspect  # noqa: PLC0415 - 10 ms, paid by who decorates with labels
 
-    parameters = inspect.signature(function).parameters
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        text = f"operation {name!r}: {shown(function)} does not say its parameters."
+        raise DefinitionError(text) from None
     parameter = parameters.get(label)
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     if parameter is None or parameter.kind in variable:

@@ -1,6 +1,7 @@
 """Finished spans and log records, as exporters get them."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 SpanKind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
@@ -34,8 +35,7 @@ class BaggageValue(str):
         return value
 
 
-NO_BAGGAGE: Mapping[str, str] = {}
-"""Not to be changed. A plain dict: contexts can be pickled."""
+NO_BAGGAGE: Mapping[str, str] = MappingProxyType({})
 
 
 class TraceContext(NamedTuple):
@@ -74,6 +74,10 @@ class TraceContext(NamedTuple):
 
     def __bool__(self) -> bool:
         return self.trace != 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to other processes as plain values."""
+        return TraceContext, (*self[:7], dict(self.baggage))
 
 
 class SpanEvent(NamedTuple):

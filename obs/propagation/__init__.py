@@ -4,6 +4,6 @@ Formats: W3C Trace Context (Level 2) and Baggage, B3 in one header and in severa
 """
 
 from obs.propagation._fast import written_sampled
-from obs.propagation._propagation import Propagation
+from obs.propagation._propagation import Propagation, is_context
 
-__all__ = ["Propagation", "written_sampled"]
+__all__ = ["Propagation", "is_context", "written_sampled"]

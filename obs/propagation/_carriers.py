@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+_LINES = 64
 NAMES = 1_000
 """Of a carrier's names so many are looked at; and of a header so many lines."""
 
@@ -163,17 +164,20 @@ def _looked_up(carrier: Any, direct: Callable[[Any], Any]) -> Iterable[tuple[Any
         yield key, direct(key)
 
 
-def _joined(value: Any, chars: int) -> str | None:
-    """Give the text of a header's value, or of its lines; None if it has none."""
+def _joined(value: Any, chars: int, depth: int = 2) -> str | None:
+    """Give the text of a header's value, or of its lines; None if it has none.
+
+    Lists in lists only where frameworks have them, and the first lines: a list may refer
+    to others a thousand times, or to itself.
+    """
     if type(value) is str and len(value) <= chars:
         return value
-    lines = value if isinstance(value, list | tuple) else (value,)
+    if not isinstance(value, list | tuple):
+        return _text(value, chars)
     texts: list[str] = []
     left = chars
-    for line in lines[:NAMES]:
-        text = (
-            _joined(line, left) if isinstance(line, list | tuple) else _text(line, left)
-        )
+    for line in value[: NAMES if depth == 2 else _LINES] if depth else ():
+        text = _joined(line, left, depth - 1)
         if text is not None:
             texts.append(text)
             left -= len(text) + 1

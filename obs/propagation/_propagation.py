@@ -191,20 +191,22 @@ class Propagation:
 def is_context(value: object) -> bool:
     """Whether it is a context whose fields are what they should be."""
     return (
-        isinstance(value, TraceContext)
-        and isinstance(value.trace, int)
-        and isinstance(value.span, int)
+        type(value) is TraceContext
+        and type(value.trace) is int
+        and type(value.span) is int
         and 0 <= value.trace < TRACE_END
         and 0 <= value.span < SPAN_END
-        and isinstance(value.tracestate, str)
+        and (value.sampled is None or type(value.sampled) is bool)
+        and type(value.tracestate) is str
+        and type(value.remote) is type(value.debug) is type(value.random) is bool
         and isinstance(value.baggage, Mapping)
     )
 
 
 def _is_header(name: object, value: object) -> bool:
     return (
-        isinstance(name, str)
-        and isinstance(value, str)
+        type(name) is str
+        and type(value) is str
         and bool(is_token(name))
         and value.isascii()
         and value.isprintable()

@@ -91,8 +91,12 @@ def _outline(spans: Iterable[SpanRecord]) -> Iterable[str]:
         else:
             roots.append(span)
     waiting = [(0, span) for span in reversed(roots)]
+    done: set[int] = set()
     while waiting:
         depth, span = waiting.pop()
+        if id(span) in done:  # below both halves of a span that client and server share
+            continue
+        done.add(id(span))
         is_lost = depth == 0 and span.parent != 0 and not span.remote_parent
         yield "  " * depth + span.name + (" (parent missing)" if is_lost else "")
         children = below.get((span.context.trace, span.context.span), [])

@@ -132,9 +132,11 @@ def exception_event(
     """
     message = _message_of(error)
     marks = _DICT_OF(error)
-    if marks.get(MARK) == trace:
-        return None, message
-    marks[MARK] = trace
+    if type(marks) is dict:  # one of another class may do with it what it likes
+        mark = marks.get(MARK)
+        if type(mark) is int and mark == trace:
+            return None, message
+        marks[MARK] = trace
     attributes: dict[str, Any] = {
         "exception.type": type_name_of(type(error)),
         "exception.message": message,

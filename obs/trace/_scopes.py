@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from obs.protocols import Clock, P, R
+
+
+_MOST_SECONDS = 1e9
 
 
 class Deadline:
@@ -31,20 +33,24 @@ class Deadline:
         DefinitionError: ``seconds`` is no finite number.
     """
 
-    __slots__ = ("_at", "_before", "_now", "_seconds")
+    __slots__ = ("_at", "_before", "_depth", "_now", "_seconds")
 
     def __init__(self, seconds: float, clock: Clock) -> None:
         is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not is_number or not math.isfinite(seconds):
+        if not is_number or not abs(seconds) <= _MOST_SECONDS:
             text = f"deadline: got {shown(seconds)}, needs a finite number of seconds."
             raise DefinitionError(text)
         self._seconds = seconds
         self._now = clock.monotonic_ns
         self._at: int | None = None
+        self._depth = 0
         self._before: int | None = None
 
     def __enter__(self) -> Self:
         """Begin."""
+        self._depth += 1
+        if self._depth > 1:
+            return self
         self._before = before = DEADLINE.get()
         at = self._now() + round(self._seconds * 1e9)
         self._at = at if before is None else min(at, before)
@@ -54,6 +60,9 @@ class Deadline:
 
     def __exit__(self, *exc_info: object) -> None:
         """Make the deadline current again that was."""
+        self._depth -= 1
+        if self._depth > 0:
+            return
         if DEADLINE.get() is self._at and may_set():
             DEADLINE.set(self._before)
 
@@ -63,7 +72,19 @@ def wrap(function: Callable[P, R], /) -> Callable[P, R]:
 
     For threads and executors, which start from an empty context. It may be called many
     times, and by several threads at once: each call has a copy.
+
+    Raises:
+        DefinitionError: It cannot be called, or is a coroutine or generator function.
     """
+    from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction  # noqa: PLC0415
+
+    kinds = (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)
+    if not callable(function) or any(is_kind(function) for is_kind in kinds):
+        text = (
+            f"wrap: got {shown(function)}, needs a function that does its work when it "
+            "is called. Tasks take their context along by themselves."
+        )
+        raise DefinitionError(text)
     context = copy_context()
 
     @functools.wraps(function)

@@ -113,11 +113,14 @@ class Span(Node):
 
     def __enter__(self) -> Self:
         """Make it the current span."""
-        up = _current()
-        if up is not None and up.gone:
-            up = current()
-        if up is not self and (not COLLECTING or get_ident() not in COLLECTING):
-            self.up = up
+        # What is entered twice, or after its end, stays where it is.
+        if (
+            self.token is None
+            and not self.ended
+            and (not COLLECTING or get_ident() not in COLLECTING)
+        ):
+            up = _current()
+            self.up = up if up is None or not up.gone else current()
             self.token = _set_current(self)
         return self
 
@@ -259,6 +262,7 @@ class Span(Node):
                     error, self.trace.id, self.tracer.now() + self.offset
                 )
                 if event is not None:
+                    self._make_room()
                     self._add_event(event)
         except RecursionError:  # what there is goes out; the error itself goes on
             return
@@ -275,6 +279,13 @@ class Span(Node):
         if n > 0:
             cut = self.more().cut
             cut[what] = cut.get(what, 0) + n
+
+    def _make_room(self) -> None:
+        """Have room for an exception, which says more than what came last."""
+        events = self.more().events
+        if len(events) >= self.tracer.limits.events:
+            events.pop()
+            self.count_cut("events", 1)
 
     def _add_event(self, event: SpanEvent) -> None:
         events = self.more().events

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gc import is_tracked
 from itertools import islice
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from obs._clock import SystemClock
@@ -49,6 +50,7 @@ Place: TypeAlias = tuple[Trace, int, tuple[SpanLink, ...]]
 _current, _deadline, _baggage = CURRENT.get, DEADLINE.get, BAGGAGE.get
 _new = object.__new__
 _INTERNAL: SpanKind = "internal"
+_NONE: tuple[SpanLink, ...] = ()
 _FALLBACK = ParentBased(Always())
 _NOWHERE = TraceContext()
 
@@ -110,6 +112,7 @@ class Tracer(Unique):
         self._sampler = check_sampler(
             "sampler", _FALLBACK if sampler is None else sampler
         )
+        self._sampling: set[int] = set()
         self._trust = check_trust(trust)
         check_rule(classify)
         self._rules = Rules("span", [classify], self.diag, "traces")
@@ -126,7 +129,7 @@ class Tracer(Unique):
         *,
         kind: SpanKind = "internal",
         parent: Parent = None,
-        links: Iterable[TraceContext | SpanLink] = (),
+        links: Iterable[TraceContext | SpanLink] = _NONE,
         start: int | None = None,
         **attrs: Any,
     ) -> Span | Unsampled:
@@ -167,6 +170,7 @@ class Tracer(Unique):
         span.trace = trace
         span.parent_id = parent_id
         span.span_id = random_bits(64)
+        span.token = None
         span.gone = False
         span.details = None
         span.ended = 0
@@ -177,7 +181,7 @@ class Tracer(Unique):
         deadline = _deadline()
         if deadline is not None:
             attrs["deadline.remaining"] = (deadline - started) / 1e9
-        if kind is not _INTERNAL or links or more or start is not None:
+        if kind is not _INTERNAL or links is not _NONE or more or start is not None:
             self._complete(span, links, more, start)
         return span
 
@@ -203,7 +207,7 @@ class Tracer(Unique):
                 empty or None, the present one stays.
             baggage: Members to add; None as a value takes one away.
         """
-        if not baggage:
+        if baggage is None:
             added: Mapping[str, Any] = NO_BAGGAGE
         else:
             added = attributes_of(self, baggage, {})
@@ -299,6 +303,8 @@ class Tracer(Unique):
     def _parent(self, parent: Any) -> Node | None:
         if isinstance(parent, Node):
             return parent
+        if parent is NULL_SPAN:  # current_span() where there is none
+            return current()
         context = context_in(parent)
         if context is not None:
             return Upstream(context)
@@ -317,6 +323,10 @@ class Tracer(Unique):
         kind: str,
         given: TraceContext,
     ) -> bool:
+        me = get_ident()
+        if me in self._sampling:  # it makes spans itself: not of these, for ever
+            return False
+        self._sampling.add(me)
         try:
             return bool(self._sampler.sample(trace, name, attributes, kind, given))
         except Exception as failure:  # noqa: BLE001 - a foreign object
@@ -326,6 +336,8 @@ class Tracer(Unique):
             )
             self.diag.invalid("sampler", text, "traces")
             return given.sampled is not False
+        finally:
+            self._sampling.discard(me)
 
     def _as_context(self, given: Any) -> TraceContext:
         context = context_in(given)
@@ -352,7 +364,7 @@ class Tracer(Unique):
         start: int | None,
     ) -> None:
         """Do what few spans need."""
-        if span.kind not in KINDS:
+        if type(span.kind) is not str or span.kind not in KINDS:
             text = (
                 f"span {shown(span.name)}: kind got {shown(span.kind)}, needs one of "
                 f"{', '.join(sorted(KINDS))}. It counts as internal."
@@ -368,7 +380,7 @@ class Tracer(Unique):
                     "the epoch, an int. It starts now."
                 )
                 self.diag.invalid("start", text, "traces")
-        if links or more:
+        if links is not _NONE or more:
             most = self.limits.links
             items, left = _items(links, most)
             given = [*more, *(link_of(self, link) for link in items)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from obs.errors import shown, type_name
 from obs.model import SpanLink, TraceContext
+from obs.propagation import is_context
 from obs.trace._exceptions import Stack
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def attributes_of(
     given: dict[Any, Any] = named
     if mapping is not None:
         try:
-            own = mapping if type(mapping) is dict else dict(mapping)
-            given = {**own, **named}
+            given = {**_first(mapping), **named}
+            if type(mapping) is dict and not is_tracked(given):
+                return given  # nothing in it can change; the reader mends its names
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001 - a foreign class; its SystemExit is not ours
@@ -48,8 +50,6 @@ def attributes_of(
                 "They were ignored."
             )
             tracer.diag.invalid("attributes", text, "traces")
-    if not is_tracked(given):
-        return given  # only a bytearray in it can change; the reader mends its names
     copied = {}
     for name, value in given.items():
         if type(name) is not str:
@@ -58,6 +58,18 @@ def attributes_of(
             value = Copier(tracer.limits, tracer.diag).copy(value)  # noqa: PLW2901
         copied[name] = value
     return copied
+
+
+def _first(mapping: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Give the first items of a mapping, which may have no end."""
+    kind = type(mapping)
+    if kind is dict:
+        return mapping  # type: ignore[return-value]
+    if issubclass(kind, list | tuple):  # of pairs
+        return dict(mapping)
+    if not issubclass(kind, Mapping):
+        raise TypeError
+    return dict(islice(mapping.items(), ITEMS))
 
 
 class Copier:
@@ -118,8 +130,7 @@ def context_in(given: Any) -> TraceContext | None:
         raise
     except BaseException:  # noqa: BLE001 - a foreign property; its SystemExit is not ours
         return None
-    # By type: __class__ may say anything.
-    return context if issubclass(type(context), TraceContext) else None
+    return context if is_context(context) else None
 
 
 def link_of(tracer: Tracer, given: Any) -> SpanLink | None:

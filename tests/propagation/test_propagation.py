@@ -306,4 +306,5 @@ def test_a_parser_sees_a_bounded_part_of_a_header():
     for value in ("x" * 10**6, b"x" * 10**6, ["x" * 100] * 10**5, [["x" * 10**6] * 9]):
         propagation.extract({"a": value})
         propagation.extract([("a", value)])
-    assert {len(text) for text in texts} <= {32 * 514 + COUNTED_CHARS}
+    found = {len(text) for text in texts if text is not None}
+    assert max(found) == 32 * 514 + COUNTED_CHARS

@@ -33,7 +33,7 @@ class Known(NamedTuple):
 
 GAUGE = "|".join(name.replace(".", r"\.") for name in IN_FLIGHT)
 AROUND = (
-    "call|enter|exit|leave|may_set|_swap|_swap_where_set|_is_around|_claim|__init__|"
+    "call|enter|exit|leave|may_set|_here|_swap|_swap_where_set|_is_around|_claim|__init__|"
     "__enter__|__exit__|__aenter__|__aexit__|_first_step"
 )
 """What makes spans current, and others again."""
@@ -65,3 +65,10 @@ KNOWN = [
         "the interpreter polls for signals after calls",
     ),
 ]
+
+SOME_LINES = re.compile(
+    r"( in 'read(\.process)?'| \((_begins|_ends)\).*|_records\.py:\d+ \(read\).*)"
+    r": (in the child: )?the point was not reached$"
+)
+"""Lines that do not come each time: the interpreter reports fewer of a loop or a long
+expression once it has specialised it; and the collector runs when it likes."""

@@ -264,7 +264,7 @@ def test_an_exception_counts_as_an_event():
         span.event("first")
         span.fail(ValueError("x"))
     (record,) = memory.spans
-    assert [event.name for event in record.events] == ["first"]
+    assert [event.name for event in record.events] == ["exception"]
     assert record.dropped == {"events": 1}
     assert record.error_type == "ValueError"
 

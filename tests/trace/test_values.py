@@ -931,11 +931,6 @@ class Refusing(collections.abc.Mapping):
     __getitem__ = __len__ = keys = items = __iter__
 
 
-class LyingKeys(collections.UserDict):
-    def keys(self):
-        return ["not there"]
-
-
 class Unequal:
     """A key that is no text, and like no other key."""
 
@@ -956,7 +951,6 @@ WRONG = {
     "recursion": lambda: Refusing(RecursionError),
     "odd": lambda: raising_property("keys", ValueError),
     "class": lambda: raising_property("keys", SystemExit),
-    "lying": lambda: LyingKeys(),
 }
 
 
