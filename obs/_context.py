@@ -171,6 +171,19 @@ def current() -> Node | None:
     return None
 
 
+_MISSING: Any = object()
+
+
+def make_ready() -> None:
+    """Have a value in ``CURRENT``, before a block begins that has nothing above it.
+
+    Else ``reset`` deletes what the block has set; before Python 3.12 a collection inside
+    the deletion lets the variable's cache point to a span that is freed.
+    """
+    if GcGuard.IS_NEEDED and CURRENT.get(_MISSING) is _MISSING:
+        CURRENT.set(None)
+
+
 ELSEWHERE = (ValueError, RuntimeError, TypeError)
 """What ``ContextVar.reset`` raises in another context, the second time, for no token."""
 
@@ -179,6 +192,8 @@ def enter(node: Node) -> None:
     """Make a node the current one."""
     if node.token is None and may_set():  # what is entered twice stays where it is
         node.up = current()  # not CURRENT.get(): a chain of those gone would grow
+        if node.up is None:
+            make_ready()
         node.gone = False
         node.token = CURRENT.set(node)
 

@@ -6,7 +6,14 @@ from threading import get_ident
 from typing import Any, TypeAlias, get_args
 
 from obs._calls import wrap
-from obs._context import COLLECTING, CURRENT, ELSEWHERE, current, put_back
+from obs._context import (
+    COLLECTING,
+    CURRENT,
+    ELSEWHERE,
+    current,
+    make_ready,
+    put_back,
+)
 from obs._outcome import Classify, Rules, check_rule, error_type_of, outcome_of
 from obs.catalog import CATALOG
 from obs.errors import DefinitionError, shown, type_name
@@ -210,8 +217,12 @@ class Operation:
                 return Borrowed(claimed, self._now)
         span = self._span(self._name, attributes, kind=self._kind)
         if span.__class__ is Span:
-            span.up = up if up is None or not up.gone else current()
+            if up is not None and up.gone:
+                up = current()
+            span.up = up
             if not COLLECTING or get_ident() not in COLLECTING:
+                if up is None:
+                    make_ready()
                 span.token = _set_current(span)
             return span
         span.__enter__()

@@ -19,6 +19,7 @@ from obs._context import (
     current,
     enter,
     leave,
+    make_ready,
     put_back,
 )
 from obs._outcome import FAILURES, error_type_of
@@ -120,7 +121,11 @@ class Span(Node):
             and (not COLLECTING or get_ident() not in COLLECTING)
         ):
             up = _current()
-            self.up = up if up is None or not up.gone else current()
+            if up is None:
+                make_ready()
+            elif up.gone:
+                up = current()
+            self.up = up
             self.token = _set_current(self)
         return self
 

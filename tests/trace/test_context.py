@@ -150,3 +150,17 @@ def finalizers():
 def test_finalizers_may_make_spans():
     (made,) = in_fresh(f"{__name__}:finalizers")
     assert made == {"outer": 20_000, "closed": 20_000, "inside": 20_000}
+
+
+@needs_guard
+def test_leaving_a_block_never_deletes_what_is_current(tel):
+    """A deletion would let the variable's cache point to a span that is freed."""
+
+    def block():
+        with tel.span("s"):
+            pass
+        with tel.use(baggage={"a": "1"}), tel.span("t"):
+            pass
+        return CURRENT in contextvars.copy_context()
+
+    assert contextvars.Context().run(block)
