@@ -3,10 +3,17 @@
 from doctest import ELLIPSIS
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sybil import Sybil
 from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.parsers.rest import DocTestParser
+
+# No timing fails a test: a machine that is busy, or makes its tables of Unicode first.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 TOPS = ("obs", "exporters/obs_exporters")
 
