@@ -6,6 +6,7 @@ from threading import RLock
 from typing import Protocol
 
 from obs._diag import Diag
+from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._source import InstanceSource
 from obs.errors import DefinitionError, StartFailed, shown, type_name
@@ -138,9 +139,9 @@ class Lifecycle:
         source.end()
         try:
             exporter.close(deadline)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - the others shall close, too
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
             self._diag.say(
                 "close",
                 f"exporter {_name_of(exporter)!r}: close() raised {shown(error)}.",

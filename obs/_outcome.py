@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from obs._diag import Diag
+from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, shown, type_name
 from obs.model import Outcome
 
@@ -71,9 +72,9 @@ def _is_client_error(error: BaseException) -> bool:
             status = getattr(error, attribute, None)
             if isinstance(status, int) and not isinstance(status, bool):
                 return 100 <= int(status) < 500
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001 - a foreign property; its SystemExit is not ours
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
             continue
     return False
 

@@ -173,7 +173,7 @@ class Loop:
             while not self._stopped:
                 try:
                     self._tick()
-                except BaseException as error:  # noqa: BLE001 - the thread must live
+                except BaseException as error:  # noqa: BLE001 - nobody else would accept connections
                     self._say("http_server", "its loop raised", error)
                     sleep(self._limits.accept_pause_seconds)
         finally:
@@ -295,7 +295,7 @@ class Loop:
             self._watch(connection, _WRITE)
         except OSError:
             self._drop(connection)
-        except BaseException as error:  # noqa: BLE001 - the others must be served
+        except BaseException as error:  # noqa: BLE001 - one connection must not end the others
             self._drop(connection)
             self._say("http_server", "a connection raised", error)
 

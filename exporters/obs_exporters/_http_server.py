@@ -196,7 +196,7 @@ class HttpServer:
         try:
             response = self._gate.refuse(request) or self._handler(request)
             return encode(response, keep=keep, head_only=head_only, version=version)
-        except BaseException as error:  # noqa: BLE001 - SystemExit would end the thread
+        except BaseException as error:  # noqa: BLE001 - even a SystemExit would end the thread
             self._say("handler", "answered 500, for the handler raised", error)
             return encode(refusal(500), keep=keep, head_only=head_only, version=version)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, shown, type_name
 from obs.metrics._numbers import exact_number
 
@@ -53,9 +54,9 @@ class Callback:
                 return None
             else:
                 value = self._fn(owner)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a foreign function: CancelledError
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
             self._report(f"its function raised {type_name(error)}")
             return None
         number = exact_number(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 from obs._clock import SystemClock
 from obs._diag import Diag
+from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._identity import Unique
 from obs.catalog import CATALOG, DEFAULT_SECONDS, Builtin
@@ -328,9 +329,9 @@ class Registry(Unique):
                     families.append(family)
                 else:
                     self._left_out(f"a collector yielded {shown(family)}")
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - foreign code: CancelledError
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
             name = type_name(collector)
             self._left_out(f"the collector {name} raised {type_name(error)}")
         return families

@@ -12,6 +12,7 @@ from collections import deque
 from types import CodeType
 from typing import Any, TypeAlias
 
+from obs._foreign import is_the_hosts
 from obs.errors import type_name
 from obs.model import SpanEvent
 
@@ -167,9 +168,9 @@ def _text_of(value: object, otherwise: str) -> str:
     try:
         # str.__str__: what a foreign __str__ gives may be of a class of its own.
         text = str.__str__(str(value))
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - a foreign method; its SystemExit is not ours
+    except BaseException as raised:
+        if is_the_hosts(raised):
+            raise
         return otherwise
     return text if len(text) <= MESSAGE_CHARS else text[: MESSAGE_CHARS - 1] + "…"
 

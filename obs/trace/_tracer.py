@@ -22,6 +22,7 @@ from obs._context import (
     outgoing,
 )
 from obs._diag import Diag
+from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._identity import Unique
 from obs._null import NULL_SPAN
@@ -394,8 +395,8 @@ def _items(links: Any, most: int) -> tuple[list[Any], int]:
     try:
         items = list(islice(links, most + 1))
         left = len(links) - len(items) if type(links) in (list, tuple) else 0
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - not iterable: one that link_of refuses
+    except BaseException as raised:
+        if is_the_hosts(raised):
+            raise
         return [links], 0
     return items, left

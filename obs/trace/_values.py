@@ -9,6 +9,7 @@ from gc import is_tracked
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from obs._foreign import is_the_hosts
 from obs.errors import shown, type_name
 from obs.model import SpanLink, TraceContext
 from obs.propagation import is_context
@@ -42,9 +43,9 @@ def attributes_of(
             given = {**_first(mapping), **named}
             if type(mapping) is dict and not is_tracked(given):
                 return given  # nothing in it can change; the reader mends its names
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001 - a foreign class; its SystemExit is not ours
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
             text = (
                 f"span: attributes got a {type_name(mapping)}, needs a mapping. "
                 "They were ignored."
@@ -91,9 +92,9 @@ class Copier:
         """Give a copy of a container, and anything else as it is."""
         try:
             return self._copied(value, DEPTH)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001 - a foreign class; its SystemExit is not ours
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
             return f"<{type_name(value)}>"
 
     def _copied(self, value: Any, depth: int) -> Any:
@@ -126,9 +127,9 @@ def context_in(given: Any) -> TraceContext | None:
     """Give the context of what was given: of one, a span or a link; None of all else."""
     try:
         context = getattr(given, "context", given)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - a foreign property; its SystemExit is not ours
+    except BaseException as raised:
+        if is_the_hosts(raised):
+            raise
         return None
     return context if is_context(context) else None
 
@@ -225,9 +226,9 @@ class Cleaner:
             return value
         try:
             return self._other(value, depth)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001 - a foreign class; its SystemExit is not ours
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
             return self.text(f"<{type_name(value)}>")
 
     def _other(self, value: Any, depth: int) -> Any:

@@ -15,8 +15,8 @@ RECORDING = [
     if path.parent.name in ("metrics", "runtime", "trace", "propagation")
     or path.name
     in (
-        *("operation.py", "_calls.py", "_context.py", "_diag.py", "_fork.py"),
-        *("_outcome.py", "_tally.py"),
+        *("operation.py", "_calls.py", "_context.py", "_diag.py", "_foreign.py"),
+        *("_fork.py", "_outcome.py", "_tally.py"),
     )
 ]
 

@@ -88,7 +88,7 @@ class SnapshotCollector:
                 names = family_names(name, family.kind)
                 take(taken, names, f"metric {family.name!r}")
                 found = _converted(family, name)
-            except Exception as error:  # noqa: BLE001 - a family may hold anything
+            except Exception as error:  # noqa: BLE001 - a foreign value raised: the others stay
                 left_out[name_of(family)] = f"{type(error).__name__}: {error}"
             else:
                 yield found

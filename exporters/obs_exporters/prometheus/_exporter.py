@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs.errors import DefinitionError, ObsError, StartFailed
 from obs.protocols import Source
@@ -222,9 +223,9 @@ class PrometheusExporter:
             return plain(503, f"The exporter is not started. {_START}")
         try:
             return page_answer(shown_now.page.render, request)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - the host must not see it
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
             shown_now.left_out.raised("the page", error)
             shown_now.left_out.say()
             return refusal(500)

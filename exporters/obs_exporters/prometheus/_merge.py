@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError
 from obs_exporters.prometheus._format import Format
 from obs_exporters.prometheus._left_out import LeftOut, name_of
@@ -53,16 +54,16 @@ def merged_lines(
                 yield form.merged(_One(family))
         except DefinitionError as error:
             left_out.count(1, f"{error} It is not on the page.")
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a family may hold anything
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
             left_out.raised(f"merged metric {name_of(family)}", error)
 
 
 def _collected(registry: Any, left_out: LeftOut) -> Iterator[Any]:
     try:
         yield from registry.collect()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - so may a collector
+    except BaseException as error:
+        if is_the_hosts(error):
+            raise
         left_out.raised("the rest of the merged registry", error)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError
 from obs.model import MetricFamily
 from obs.protocols import Source
@@ -70,9 +71,9 @@ class Page:
                 kept[family.name] = new
             except DefinitionError as error:
                 self._left_out.count(1, f"{error} It is not on the page.")
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001 - a family may hold anything
+            except BaseException as error:
+                if is_the_hosts(error):
+                    raise
                 self._left_out.raised(f"metric {name_of(family)}", error)
         if self._merge is not None:
             parts += merged_lines(self._merge, form, names, taken, self._left_out)

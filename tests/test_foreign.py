@@ -1,0 +1,129 @@
+"""What a signal handler raises reaches the host, wherever it finds us."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from obs import Obs
+from obs._foreign import is_the_hosts
+from obs.testing import MemoryExporter
+
+needs_signals = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no signals")
+
+
+class Interrupted(BaseException):
+    """What a handler raises to give up waiting."""
+
+
+def function(number, frame):
+    raise Interrupted
+
+
+class Handler:
+    def method(self, number, frame):
+        raise SystemExit
+
+    def __call__(self, number, frame):
+        sys.exit(3)
+
+
+HANDLERS = [
+    function,
+    lambda number, frame: sys.exit(0),
+    Handler().method,
+    Handler(),
+    signal.default_int_handler,
+]
+
+
+@pytest.fixture(params=HANDLERS, ids=lambda it: type(it).__name__)
+def handler(request):
+    before = signal.signal(signal.SIGTERM, request.param)
+    yield request.param
+    signal.signal(signal.SIGTERM, before)
+
+
+class Value:
+    """Whatever is asked of it, a signal comes meanwhile."""
+
+    def __str__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return "value"
+
+
+class Failed(Exception):
+    def __str__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return "failed"
+
+    @property
+    def status_code(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 500
+
+
+class Many(list):
+    def __iter__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().__iter__()
+
+
+def attribute(tel):
+    tel.span("s", value=Value()).end()
+
+
+def container(tel):
+    tel.span("s", value=Many([1])).end()
+
+
+def links(tel):
+    tel.span("s", links=Many()).end()
+
+
+def failure(tel):
+    tel.span("s").fail(Failed())
+
+
+def callback(tel):
+    tel.gauge("g").set_function(lambda: len(str(Value())))
+    tel.snapshot()
+
+
+def collector(tel):
+    class Collector:
+        def collect(self):
+            str(Value())
+            return []
+
+    tel.metrics.register(Collector())
+    tel.snapshot()
+
+
+@needs_signals
+@pytest.mark.parametrize(
+    "call", [attribute, container, links, failure, callback, collector]
+)
+def test_a_handler_s_exception_goes_on(call, handler):
+    tel = Obs("x", exporters=[MemoryExporter()], runtime=False)
+    with tel.start(), pytest.raises((Interrupted, SystemExit, KeyboardInterrupt)):
+        call(tel)
+
+
+def raised(error):
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+@pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, ValueError, Interrupted])
+def test_what_nobody_s_handler_raised_is_not_the_host_s(kind, handler):
+    assert not is_the_hosts(raised(kind()))
+    assert is_the_hosts(raised(KeyboardInterrupt()))
+
+
+def test_without_the_module_there_are_no_handlers(monkeypatch):
+    monkeypatch.delitem(sys.modules, "signal")
+    assert not is_the_hosts(raised(SystemExit()))
