@@ -92,6 +92,8 @@ class ExportFailed(ObsError):
         retry_after: Seconds that the backend asked to wait, or None.
         sent: True when the payload may have arrived; what is then not retried counts
             as unknown, not as lost.
+        reason: By what the records count as rejected, where the backend refused them:
+            few different words, such as ``http_400``.
     """
 
     def __init__(
@@ -101,8 +103,10 @@ class ExportFailed(ObsError):
         retryable: bool = False,
         retry_after: float | None = None,
         sent: bool = False,
+        reason: str = "refused",
     ) -> None:
         super().__init__(text)
         self.retryable = retryable
         self.retry_after = retry_after
         self.sent = sent
+        self.reason = reason

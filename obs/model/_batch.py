@@ -49,6 +49,10 @@ class Batch(NamedTuple):
 class Payload(NamedTuple):
     """One encoded body, ready to be sent.
 
+    The payloads of a batch of spans or logs come in the order of its records, and each
+    stands for the next ``records`` plus all ``dropped`` of them: so a lane knows which to
+    send again, or to divide, when a backend refuses one.
+
     Attributes:
         body: What ``send`` takes: bytes, mostly.
         records: How many records (for metrics: points) are in it.
@@ -78,9 +82,10 @@ class Delivery(NamedTuple):
     """How a push exporter wants to be driven.
 
     Attributes:
-        interval: Seconds between pushes.
+        interval: Seconds between pushes of metrics; spans and logs wait a second at most.
         timeout: Seconds that one ``send`` may take.
-        max_bytes: The largest body it sends.
+        max_bytes: The largest body it sends. ``encode`` divides metrics itself; spans and
+            logs it may leave in one payload that is larger: the lane divides the batch.
         temporality: ``cumulative`` or ``delta``.
         acknowledges: Whether the backend answers; if not, a completed send counts.
         replayable: Whether a payload may be sent late (it carries its own times).
