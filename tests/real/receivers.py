@@ -85,7 +85,10 @@ class Collector(Server):
             "http": {"endpoint": f"{HOST}:{self.port}"},
             "grpc": {"endpoint": self.grpc_address},
         }
-        pipeline = {"receivers": ["otlp"], "exporters": ["file"]}
+        pipelines = {
+            signal: {"receivers": ["otlp"], "exporters": ["file"]}
+            for signal in ("traces", "metrics", "logs")
+        }
         return {
             "extensions": {"health_check": {"endpoint": f"{HOST}:{self._health_port}"}},
             "receivers": {"otlp": {"protocols": protocols}},
@@ -95,7 +98,7 @@ class Collector(Server):
             "service": {
                 "extensions": ["health_check"],
                 "telemetry": {"metrics": {"level": "none"}, "logs": {"level": "warn"}},
-                "pipelines": dict.fromkeys(("traces", "metrics", "logs"), pipeline),
+                "pipelines": pipelines,
             },
         }
 
