@@ -66,6 +66,7 @@ class Worker:
         self._thread: Thread | None = None
         self._sending: Send | None = None
         self._is_driven = False
+        self._is_closed = False
         self.is_over = False
 
     def start(self) -> None:
@@ -103,17 +104,21 @@ class Worker:
             self._changed.notify_all()
 
     def wait(self, deadline: float) -> None:
-        """Wait until nothing is owed, or after ``close`` until the lane has ended."""
+        """Wait until nothing is owed, or after ``close`` until the thread has ended."""
         if self._thread is None:
             self._run(until=deadline)
-        with self._changed:
-            self._changed.wait_for(self._is_quiet, max(deadline - monotonic(), 0.0))
+        elif self.lane.deadline is not None:
+            self._thread.join(max(deadline - monotonic(), 0.0))
+        else:
+            with self._changed:
+                left = max(deadline - monotonic(), 0.0)
+                self._changed.wait_for(lambda: not self.lane.owed, left)
 
     def abandon(self) -> None:
         """Count what is left, whatever the thread is doing; it goes on alone."""
-        with self._changed:
-            if not self.is_over:
-                self._count_rest()
+        self._end()
+        if self._thread is None:
+            self._close_exporter()
 
     def result(self, before: "dict[str, tuple[int, int, int]]") -> LaneResult:
         """Give what came of it since ``counts`` gave ``before``."""
@@ -139,11 +144,6 @@ class Worker:
     def ledgers(self) -> Iterable[Ledger]:
         """The ledgers of its signals."""
         return [queue.ledger for queue in self.lane.queues]
-
-    def _is_quiet(self) -> bool:
-        if self.lane.deadline is not None:
-            return self.is_over
-        return not self.lane.owed
 
     def _run(self, until: float | None = None) -> None:
         """Do what is to be done: for ever, or on a caller's thread while it waits."""
@@ -177,7 +177,9 @@ class Worker:
             if self.is_over:
                 return False
             now = monotonic()
-            if until is not None and (now >= until or self._is_quiet()):
+            is_closing = self.lane.deadline is not None
+            is_done = not (is_closing or self.lane.owed)
+            if until is not None and (is_done or now >= until):
                 return False
             action = self.lane.next_action(now)
             if isinstance(action, Wait):
@@ -196,8 +198,8 @@ class Worker:
             self._encode_push(action)
         elif isinstance(action, Send):
             self._send(action)
-        elif isinstance(action, End):
-            self.abandon()
+        else:
+            self._end()
 
     def _encode_records(self, action: EncodeRecords) -> None:
         batch = Batch(
@@ -288,7 +290,21 @@ class Worker:
         elif rejected := {why: n for why, n in ack.rejected.items() if n}:
             self._say(f"rejected {signal}", f"the backend refused {signal}: {rejected}")
 
+    def _end(self) -> None:
+        """Close the books."""
+        with self._changed:
+            if self.is_over:
+                return
+            sending = None if self._sending is None else self._sending.queue
+            for queue in self.lane.queues:
+                queue.end(is_under_way=queue is sending)
+            self.is_over = True
+            self._changed.notify_all()
+
     def _close_exporter(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
         deadline = max(self.lane.deadline or 0.0, monotonic() + CLOSING)
         try:
             self.exporter.close(deadline)
@@ -296,14 +312,6 @@ class Worker:
             if is_the_hosts(error):
                 raise
             self._say_raised("close", error)
-
-    def _count_rest(self) -> None:
-        """Close the books; call it under the lock."""
-        sending = None if self._sending is None else self._sending.queue
-        for queue in self.lane.queues:
-            queue.end(is_under_way=queue is sending)
-        self.is_over = True
-        self._changed.notify_all()
 
     def _say_failure(self, signal: str, failure: BaseException, waiting: int) -> None:
         what = str(failure)
