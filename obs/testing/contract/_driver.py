@@ -21,6 +21,15 @@ def text_of(value: object) -> str:
     return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 3] + "..."
 
 
+def apart(left: object, right: object) -> tuple[str, str]:
+    """Give of two ``repr`` what stands around the place where they begin to differ."""
+    texts = repr(left), repr(right)
+    pairs = enumerate(zip(*texts, strict=False))
+    same = next((index for index, pair in pairs if pair[0] != pair[1]), 0)
+    begin = max(0, same - SHOWN_CHARS // 4)
+    return texts[0][begin:][: SHOWN_CHARS // 2], texts[1][begin:][: SHOWN_CHARS // 2]
+
+
 def size_of(payload: Payload) -> int:
     """Give the bytes of a body; 0 where it is not bytes."""
     body = payload.body
@@ -162,6 +171,10 @@ class Driver:
             if payload.records:
                 self.send(payload)
         return payloads
+
+    def forget(self) -> None:
+        """Take what has arrived as seen: a check that failed may have left some."""
+        self._seen = len(self.rig.received())
 
     def fresh(self, n: int) -> list[Arrived]:
         """Give what has arrived since the last call, after waiting for ``n`` records."""

@@ -90,11 +90,12 @@ class Lines:
 
     def packed(self, batch, lines):
         """Metrics are divided, records left together."""
+        divides = self.divides(batch)
         body, records, dropped = [], 0, 0
         size = 0
         for line in lines:
-            fits = line is not None and (batch.records or len(line) <= self.limit())
-            if fits and not batch.records and size + len(line) > self.limit():
+            fits = line is not None and (not divides or len(line) <= self.limit())
+            if fits and divides and size + len(line) > self.limit():
                 yield self.payload(body, records, dropped)
                 body, records, dropped, size = [], 0, 0, 0
             if fits:
@@ -105,6 +106,9 @@ class Lines:
                 dropped += 1
         if records or dropped:
             yield self.payload(body, records, dropped)
+
+    def divides(self, batch):
+        return batch.signal == "metrics"
 
     def limit(self):
         return self.delivery.max_bytes
@@ -133,7 +137,8 @@ class Lines:
 
     def span(self, span):
         name = self.text(span.name)
-        return "S", span.trace_id, span.span_id, span.parent_id, name
+        ids = span.trace_id, span.span_id, span.parent_id
+        return "S", *ids, name, self.pairs(span.attributes)
 
     def histogram(self, family, point):
         return (
@@ -159,17 +164,17 @@ class Lines:
         if self.backend is None:
             text = "closed"
             raise ExportFailed(text, reason="closed")
-        try:
-            answer = self.post(payload.body, deadline)
-        except OSError as error:
-            raise ExportFailed(str(error), retryable=True) from error
+        answer = self.ask(payload.body, deadline)
         if answer != f"ok {payload.records}":
             text = f"answered {answer!r}"
             raise ExportFailed(text, sent=True, retryable=True)
         return Ack(payload.records)
 
-    def post(self, body, deadline):
-        return self.backend.post(body, deadline)
+    def ask(self, body, deadline):
+        try:
+            return self.backend.post(body, deadline)
+        except OSError as error:
+            raise ExportFailed(str(error), retryable=True) from error
 
     def close(self, deadline):
         self.backend = None
