@@ -1,6 +1,7 @@
 """What the groups of checks have in common."""
 
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -24,8 +25,9 @@ class Checks:
     examples = 50
 
     def make(self) -> Rig:
-        """Start a backend; called once for each check."""
-        raise NotImplementedError
+        """Start a backend; called once for each check. A subclass gives it."""
+        text = f"{type(self).__name__}: make() is missing, needs to return a Rig."
+        raise NotImplementedError(text)
 
     @pytest.fixture
     def rig(self) -> Iterator[Rig]:
@@ -40,7 +42,7 @@ class Checks:
         driver = Driver(rig, rig.build(), self.patience)
         yield driver
         try:
-            driver.exporter.close(0.0)
+            driver.exporter.close(monotonic())
         except Exception as error:  # noqa: BLE001 - there is a check of its own for it
             print(f"close raised {error!r}")  # noqa: T201 - shown where the check fails
 

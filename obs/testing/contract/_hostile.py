@@ -129,7 +129,8 @@ def families_named(text: str) -> list[MetricFamily]:
 def families_of(number: float) -> list[MetricFamily]:
     """Give families that hold a number at each place where a family has one."""
     of = MetricFamily.of
-    histogram = Block((), [()], [number], [[1, 2]], START_NS)
+    count = number if isinstance(number, int) and number > 0 else 2
+    histogram = Block((), [()], [number], [[1, count]], START_NS)
     return [
         of("contract.gauge", "gauge", number),
         of("contract.updown", "updown", number),

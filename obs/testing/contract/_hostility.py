@@ -43,8 +43,10 @@ class HostileChecks(Checks):
         found = self.generated()
 
         def check(value: Any) -> None:
-            make = families_named if isinstance(value, str) else families_of
-            _push_metrics(driver, make(value), value)
+            if isinstance(value, str):
+                _push_metrics(driver, families_named(value), value)
+            else:
+                _push_metrics(driver, families_of(value), value)
 
         found.for_any(self.examples, check, found.TEXTS | found.NUMBERS)
 

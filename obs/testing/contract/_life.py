@@ -221,7 +221,14 @@ def _batches(driver: Driver) -> list[Batch]:
 
 def _payloads(driver: Driver) -> list[Payload]:
     """Give a payload of each signal that the exporter takes."""
-    return [driver.encode(batch)[0] for batch in _batches(driver)]
+    payloads = []
+    for batch in _batches(driver):
+        encoded = driver.encode(batch)
+        driver.need(
+            encoded, f"encode gave nothing for plain {batch.signal}, needs a payload."
+        )
+        payloads.append(encoded[0])
+    return payloads
 
 
 def _plain(batch: Batch) -> Any:

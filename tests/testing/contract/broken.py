@@ -233,8 +233,9 @@ class RaisesAttributeErrorAfterClose(Lines):
 
 class ClosesTooLate(Lines):
     def close(self, deadline):
-        if deadline:  # the kit's own tidying up grants no time
-            time.sleep(deadline - time.monotonic() + 1)
+        seconds = deadline - time.monotonic()
+        if seconds > 0:  # tidying up grants none
+            time.sleep(seconds + 1)
 
 
 class EncodesOnOneThread(Lines):
@@ -255,6 +256,64 @@ class PadsWhatIsLong(Lines):
             yield payload._replace(body=b"\n" * 30_000) if is_long else payload
 
 
+class TakesLabelNamesFromTheFirstBlock(Lines):
+    def points(self, batch):
+        for family, point in super().points(batch):
+            names = family.blocks[0].label_names
+            labels = dict(zip(names, point.labels.values(), strict=False))
+            yield family, point._replace(labels=labels)
+
+
+class KeepsTheFirstGauge(Lines):
+    def __init__(self, backend):
+        super().__init__(backend)
+        self.first = {}
+
+    def points(self, batch):
+        for family, point in super().points(batch):
+            if family.kind == "gauge":
+                key = family.name, *point.labels.items()
+                yield family, self.first.setdefault(key, point)
+            else:
+                yield family, point
+
+
+class SubtractsByItself(Lines):
+    def __init__(self, backend):
+        super().__init__(backend)
+        self.before = {}
+
+    def points(self, batch):
+        for family, point in super().points(batch):
+            if family.kind == "counter":
+                key = family.name, *point.labels.items()
+                before = self.before.get(key, 0)
+                self.before[key] = point.value
+                yield family, point._replace(value=point.value - before)
+            else:
+                yield family, point
+
+
+class ForgetsTheParent(Lines):
+    def span(self, span):
+        return super().span(span._replace(parent=0))
+
+
+class ForgetsTheFields(Lines):
+    def parts(self, record):
+        parts = super().parts(record)
+        return (*parts[:2], "") if parts[0] == "L" else parts
+
+
+class SendsSomethingForNothing(Lines):
+    def encode(self, batch):
+        is_empty = not batch.records and not batch.families
+        return [Payload(b"", 1)] if is_empty else super().encode(batch)
+
+    def ask(self, body, deadline):
+        return super().ask(body, deadline) if body else "ok 1"
+
+
 BROKEN = [
     kind
     for kind in list(globals().values())
@@ -262,12 +321,12 @@ BROKEN = [
 ]
 
 
-# For these the backend may be silent, which takes seconds.
+# What takes seconds is left to those whose defect shows there.
 WAITING = (RaisesOSErrorFromSend, IgnoresTheDeadline)
 
 
-def halt(rig, mode):
-    if mode == "silent":
+def halt(rig, mode, modes=("refuse", "close", "garbage")):
+    if mode not in modes:
         raise NotImplementedError
     rig.break_backend(mode)
 

@@ -237,6 +237,58 @@ CASES = [
         "each by itself. A batch that is halved gives smaller bodies.",
         ("test_payloads_come_in_the_order_of_the_records",),
     ),
+    Case(
+        "TakesLabelNamesFromTheFirstBlock",
+        "test_blocks_keep_their_own_labels",
+        "3 of 8 points did not arrive, the first of them "
+        "[Number(name='contract.blocks', labels={'operation': 'place', "
+        "'channel': 'web'}, value=5)]. Each point of a batch arrives, empty "
+        "labels and zeros too.",
+    ),
+    Case(
+        "KeepsTheFirstGauge",
+        "test_gauge_statistics",
+        "a gauge arrived as [32.0, 32.0, 32.0, 32.0, 32.0, 32.0, 32.0, "
+        "32.0, 32.0, 32.0], it was [32.0, 78.0, 10.0, 84.0, 3.0, 42.0, 4.0, "
+        "37.0, 39.0, 92.0]. Each push sends the value of its moment.",
+    ),
+    Case(
+        "SubtractsByItself",
+        "test_counter_statistics",
+        "a counter arrived as 1176.0, 4950 was counted.",
+        (
+            "test_encode_gives_the_same_twice",
+            "test_encode_works_on_any_thread",
+            "test_hostile_numbers_in_metrics",
+            "test_hostile_texts_in_metrics",
+            "test_the_last_push_holds_the_totals",
+        ),
+    ),
+    Case(
+        "ForgetsTheParent",
+        "test_spans_arrive",
+        "21 records arrived of 21 sent; missing is "
+        "[Span(trace_id='0000000000abcdef0000000000000000', "
+        "span_id='00000000c0ffee01', parent_id='0000000000000001', "
+        "name='contract.span.0')], not sent was "
+        "[Span(trace_id='0000000000abcdef0000000000000000', "
+        "span_id='00000000c0ffee01', parent_id='', "
+        "name='contract.span.0')]. Each record of a batch arrives once, as "
+        "it is.",
+    ),
+    Case(
+        "ForgetsTheFields",
+        "test_log_records_arrive",
+        "20 records arrived of 20 sent; missing is "
+        "[Log(event='contract.event.1', fields={'order': 'order 0'})], not "
+        "sent was [Log(event='contract.event.1', fields={'order': None})]. "
+        "Each record of a batch arrives once, as it is.",
+    ),
+    Case(
+        "SendsSomethingForNothing",
+        "test_an_empty_batch_is_no_record[logs]",
+        "Payload.records is 1 for no logs, needs 0.",
+    ),
 ]
 
 

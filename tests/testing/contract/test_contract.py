@@ -1,11 +1,12 @@
 """Good exporters pass every check, and what is skipped says why."""
 
+import sys
 from dataclasses import replace
 
 import pytest
 
 from obs.errors import ExportFailed
-from obs.model import MetricFamily, Payload
+from obs.model import Delivery, MetricFamily, Payload
 from obs.testing.contract import ExporterContract, Histogram, Number
 from obs.testing.contract._driver import Driver
 from obs.testing.contract._hostile import Ids
@@ -125,6 +126,98 @@ def test_a_send_to_a_backend_that_is_well_gives_an_answer(driver, result, text):
     with pytest.raises(AssertionError) as error:
         driver.send(Payload(b"b", 1))
     assert str(error.value) == f"exporter 'lines': {text}"
+
+
+def test_plain_records_give_a_payload(driver):
+    driver.exporter.encode = lambda batch: []
+    with pytest.raises(AssertionError) as error:
+        TestTotals().test_close_twice(driver)
+    assert str(error.value) == (
+        "exporter 'lines': encode gave nothing for plain metrics, needs a payload."
+    )
+
+
+def test_the_failure_of_a_send_can_be_told_apart(driver):
+    driver.exporter.encode = lambda batch: [Payload(b"", 1)]
+    driver.exporter.result = ExportFailed("x", retry_after=-1, reason="")
+    with pytest.raises(AssertionError) as error:
+        TestTotals().test_a_send_past_its_deadline_fails_at_once(driver)
+    assert str(error.value) == (
+        "exporter 'lines': send whose deadline has passed raised ExportFailed('x') with "
+        "retryable=False, sent=False, retry_after=-1, reason=''. It needs two of True or "
+        "False, seconds or None, and a short text."
+    )
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "text"),
+    [
+        ("name", "", "exporter '': name is '', needs a text."),
+        (
+            "signals",
+            {"metrics"},
+            "exporter 'lines': signals is {'metrics'}, needs a frozenset of some of "
+            "metrics, logs, traces.",
+        ),
+        (
+            "signals",
+            frozenset({"spans"}),
+            "exporter 'lines': signals is frozenset({'spans'}), needs a frozenset of some "
+            "of metrics, logs, traces.",
+        ),
+        (
+            "delivery",
+            None,
+            "exporter 'lines': delivery is None, needs obs.model.Delivery.",
+        ),
+        (
+            "delivery",
+            Delivery(timeout=float("inf")),
+            "exporter 'lines': delivery.timeout is inf, needs seconds above 0.",
+        ),
+        (
+            "delivery",
+            Delivery(max_bytes=1e6),
+            "exporter 'lines': delivery.max_bytes is 1000000.0, needs an integer above 0.",
+        ),
+        (
+            "delivery",
+            Delivery(temporality="sum"),
+            "exporter 'lines': delivery.temporality is 'sum', needs cumulative or delta.",
+        ),
+        (
+            "delivery",
+            Delivery(acknowledges=None),
+            "exporter 'lines': delivery.acknowledges is None, needs True or False.",
+        ),
+        (
+            "delivery",
+            Delivery(spool=5),
+            "exporter 'lines': delivery.spool is 5, needs a directory or None.",
+        ),
+    ],
+)
+def test_attributes_are_looked_at(driver, attribute, value, text):
+    TestTotals().test_attributes_have_their_types(driver)
+    setattr(driver.exporter, attribute, value)
+    with pytest.raises(AssertionError) as error:
+        TestTotals().test_attributes_have_their_types(driver)
+    assert str(error.value) == text
+
+
+def test_a_subclass_without_make_is_told():
+    class TestMine(ExporterContract):
+        pass
+
+    with pytest.raises(NotImplementedError) as error:
+        TestMine().make()
+    assert str(error.value) == "TestMine: make() is missing, needs to return a Rig."
+
+
+def test_without_hypothesis_the_generated_checks_are_skipped(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    with pytest.raises(pytest.skip.Exception, match="hypothesis is not installed"):
+        TestTotals().generated()
 
 
 A, B = Number("a", {}, 1), Number("b", {"l": "x"}, 2)
