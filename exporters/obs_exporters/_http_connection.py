@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 MOST_SECONDS = 86_400.0
 """More than this no socket call is given: it has to fit into a C type."""
 
+_CLOSED = "it was closed meanwhile"
+
 
 class Tls(NamedTuple):
     """Whom to trust and who to be; PEM files, read when a connection is made.
@@ -190,13 +192,13 @@ class Connection:
 
     def _timed(self) -> socket.socket:
         if self._socket is None:
-            raise ConnectionAbortedError
+            raise ConnectionAbortedError(_CLOSED)
         self._socket.settimeout(self._left())
         return self._socket
 
     def _left(self) -> float:
         if self._is_interrupted:
-            raise ConnectionAbortedError
+            raise ConnectionAbortedError(_CLOSED)
         left = min(self.deadline - monotonic(), MOST_SECONDS)
         if not left > 0:
             raise TimeoutError

@@ -740,6 +740,21 @@ class TestLife:
         assert errors[0].sent
         assert client._connection is None
 
+    def test_close_ends_a_post_that_has_no_socket_yet(self, clients, monkeypatch):
+        real = socket.getaddrinfo
+
+        def closing(*arguments, **named):
+            client.close()
+            return real(*arguments, **named)
+
+        with Sink() as sink:
+            client = clients(sink)
+            monkeypatch.setattr(socket, "getaddrinfo", closing)
+            error = failure(client)
+            assert sink.connections == 0
+        assert str(error) == text_of(sink, "connecting: it was closed meanwhile")
+        assert not error.sent
+
     @forks
     @pytest.mark.parametrize("tls", [None, "good"])
     def test_a_forked_child_leaves_the_connection_to_its_parent(self, clients, tls):
