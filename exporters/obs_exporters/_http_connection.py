@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 MOST_SECONDS = 86_400.0
 """More than this no socket call is given: it has to fit into a C type."""
 
+_CLOSED = "it was closed meanwhile"
+
 
 class Tls(NamedTuple):
     """Whom to trust and who to be; PEM files, read when a connection is made.
@@ -190,27 +192,38 @@ class Connection:
 
     def _timed(self) -> socket.socket:
         if self._socket is None:
-            raise ConnectionAbortedError
+            raise ConnectionAbortedError(_CLOSED)
         self._socket.settimeout(self._left())
         return self._socket
 
     def _left(self) -> float:
         if self._is_interrupted:
-            raise ConnectionAbortedError
+            raise ConnectionAbortedError(_CLOSED)
         left = min(self.deadline - monotonic(), MOST_SECONDS)
         if not left > 0:
             raise TimeoutError
         return left
 
 
-def reason_of(error: Exception) -> str:
+def is_tls_error(error: BaseException) -> bool:
+    """Whether TLS failed, which new certificates may mend."""
+    ssl = sys.modules.get("ssl")
+    return ssl is not None and isinstance(error, ssl.SSLError)
+
+
+def is_tls_alert(error: BaseException) -> bool:
+    """Whether the peer, or OpenSSL, said why TLS failed: the rest are subclasses."""
+    return is_tls_error(error) and type(error).__name__ == "SSLError"
+
+
+def reason_of(error: BaseException) -> str:
     """Say why a connection failed, without the numbers and files of OpenSSL."""
     if isinstance(error, TimeoutError):
         return "out of time"
     distrust = getattr(error, "verify_message", None)
     if distrust:
         return f"the certificate is not trusted: {distrust.rstrip('.')}"
-    tls_reason = getattr(error, "reason", None)
-    if isinstance(tls_reason, str):
-        return tls_reason.lower().replace("_", " ")
+    if is_tls_error(error):
+        reason = getattr(error, "reason", None) or "the connection was closed"
+        return str(reason).lower().replace("_", " ")
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -248,7 +248,7 @@ names = st.from_regex(r"x-[a-z0-9-]{1,10}", fullmatch=True)
 )
 def test_http_client_reads_the_same(status, headers, parts, is_chunked, size):
     lines = [f"HTTP/1.1 {status} Reason", *(f"{k}: {v}" for k, v in headers.items())]
-    if is_chunked:
+    if is_chunked and status not in (204, 304):  # http.client wants chunks there, too
         lines.append("Transfer-Encoding: chunked")
         body = (
             b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)

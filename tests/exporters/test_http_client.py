@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obs.errors import DefinitionError, ExportFailed
+from obs.errors import ExportFailed
 from obs_exporters import _http_connection
 from obs_exporters._http_client import Answer, HttpClient, Tls, failed, gzipped
 from tests.faults.certificates import authority, mutual_context
@@ -740,6 +740,21 @@ class TestLife:
         assert errors[0].sent
         assert client._connection is None
 
+    def test_close_ends_a_post_that_has_no_socket_yet(self, clients, monkeypatch):
+        real = socket.getaddrinfo
+
+        def closing(*arguments, **named):
+            client.close()
+            return real(*arguments, **named)
+
+        with Sink() as sink:
+            client = clients(sink)
+            monkeypatch.setattr(socket, "getaddrinfo", closing)
+            error = failure(client)
+            assert sink.connections == 0
+        assert str(error) == text_of(sink, "connecting: it was closed meanwhile")
+        assert not error.sent
+
     @forks
     @pytest.mark.parametrize("tls", [None, "good"])
     def test_a_forked_child_leaves_the_connection_to_its_parent(self, clients, tls):
@@ -791,95 +806,6 @@ class TestLife:
             with pytest.raises(KeyboardInterrupt):
                 post(client)
             assert client._connection is None
-
-
-class TestArguments:
-    @pytest.mark.parametrize(
-        ("url", "seen"),
-        [
-            ("ftp://h", "'ftp://h'"),
-            ("127.0.0.1:4318", "'127.0.0.1:4318'"),
-            ("http://", "'http://'"),
-            ("http://:80", "'http://:80'"),
-            ("http://h:0", "'http://h:0'"),
-            ("http://h:65536", "'http://h:65536'"),
-            ("http://h:x", "'http://h:x'"),
-            ("http://[::1", "'http://[::1'"),
-            ("http://a b", "'http://a b'"),
-            ("http://h/\r\nX: y", r"'http://h/\r\nX: y'"),
-            ("http://h/\t", r"'http://h/\t'"),
-            ("http://höst", "'http://höst'"),
-            ("http://h/?a=b", "'http://h/?a=b'"),
-            ("http://h/#a", "'http://h/#a'"),
-            ("http://user:secret@h:x", "'***@h:x'"),
-            ("user:secret@h", "'***@h'"),
-            ("http://user:sec/ret@h", "'***@h'"),
-            (b"http://h", "b'http://h'"),
-            (None, "None"),
-        ],
-    )
-    def test_a_url_that_is_none_raises(self, url, seen):
-        with pytest.raises(DefinitionError) as error:
-            HttpClient("x", url)
-        assert str(error.value) == (
-            f"exporter 'x': url got {seen}, needs http:// or https://, a host, and no "
-            "query or fragment, in ASCII."
-        )
-
-    @pytest.mark.parametrize(
-        ("headers", "text"),
-        [
-            (5, "headers got <class 'int'>, needs a mapping of texts"),
-            ({5: "a"}, "headers got <class 'dict'>, needs a mapping of texts"),
-            ({"": "a"}, "header '' is no name of a header"),
-            ({"a:": "b"}, "header 'a:' is no name of a header"),
-            ({"a\r\nb": "c"}, r"header 'a\r\nb' is no name of a header"),
-            ({"Content-Length": "5"}, "header 'content-length' is the client's own"),
-            (
-                {"Transfer-Encoding": "x"},
-                "header 'transfer-encoding' is the client's own",
-            ),
-            ({"Connection": "close"}, "header 'connection' is the client's own"),
-            *(
-                (
-                    {"X-Key": value},
-                    "the value of header 'x-key' needs to be text in latin-1 without line "
-                    "breaks or other control characters",
-                )
-                for value in ("a\r\nb", "a\nb", "a\x00b", "\u20ac", 5, None, b"a")
-            ),
-        ],
-    )
-    def test_fixed_headers_that_break_a_rule_raise(self, headers, text):
-        with pytest.raises(DefinitionError) as error:
-            HttpClient("x", "http://h", headers=headers)
-        assert str(error.value) == f"exporter 'x': {text}."
-
-    def test_fixed_headers_are_kept_as_they_were(self, clients):
-        headers = {"X-Key": "a\xe9"}
-        with Sink() as sink:
-            client = clients(sink, headers=headers)
-            headers["X-Key"] = "b\r\n"
-            post(client)
-            assert sink.requests[0].headers["x-key"] == "a\xe9"
-
-    @pytest.mark.parametrize(
-        ("url", "tls", "text"),
-        [
-            ("https://h", 5, "got 5, needs a Tls or an ssl.SSLContext"),
-            ("https://h", Tls(5), "got <Tls>, needs paths as texts"),
-            (
-                "https://h",
-                Tls(key_file="k"),
-                "got <Tls>, needs a cert_file for its key_file",
-            ),
-            ("http://h", Tls(), "got <Tls>, needs a url with https://"),
-        ],
-    )
-    def test_tls_that_breaks_a_rule_raises(self, url, tls, text):
-        with pytest.raises(DefinitionError) as error:
-            HttpClient("x", url, tls=tls)
-        assert str(error.value) == f"exporter 'x': tls {text}."
 
 
 class TestFailed:
