@@ -9,12 +9,18 @@ from shutil import get_terminal_size
 from typing import NamedTuple
 
 from obs.cli.demo._slowest import SlowestTrace
-from obs.model import HistogramPoint, Snapshot
+from obs.model import HistogramPoint, NumberPoint, Snapshot
 from obs.waterfall import MAX_WIDTH, MIN_WIDTH, waterfall
 
 HEAD = ("service", "operation", "calls", "ok", "error", "cancelled", "p50", "p95")
-TEXT_COLUMNS = 2
-"""The first columns are text, to the left; the rest are numbers, to the right."""
+LEDGER = {
+    "delivered": "obs.exported",
+    "rejected": "obs.rejected",
+    "dropped": "obs.dropped",
+    "unknown": "obs.unknown",
+    "queued": "obs.queue.size",
+}
+"""The columns of the ledger, and the metrics that they are read from."""
 USUAL_WIDTH = 100
 """Of what is no terminal."""
 
@@ -97,14 +103,38 @@ def _milliseconds(seconds: float) -> str:
 
 def table(rows: Iterable[Row]) -> str:
     """Lay rows out in columns, below a head."""
-    lines = [HEAD, *(tuple(map(str, row)) for row in rows)]
+    return _columns([HEAD, *(tuple(map(str, row)) for row in rows)], text=2)
+
+
+def ledger_table(snapshots: Mapping[str, Snapshot]) -> str:
+    """Lay out what became of everything that was pushed, by service."""
+    lines = [("service", "exporter", "signal", *LEDGER)]
+    for service, snapshot in snapshots.items():
+        for point in snapshot["obs.exported"].points:
+            place = point.labels.items()
+            sums = [
+                sum(
+                    other.value
+                    for other in snapshot[name].points
+                    if isinstance(other, NumberPoint) and place <= other.labels.items()
+                )
+                for name in LEDGER.values()
+            ]
+            labels = point.labels
+            line = (service, labels["exporter"], labels["signal"], *map(str, sums))
+            lines.append(line)
+    return _columns(lines, text=3)
+
+
+def _columns(lines: Sequence[Sequence[str]], text: int) -> str:
+    """Lay out cells: in so many first columns to the left, then to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(_line(cells, widths) for cells in lines)
+    return "\n".join(_line(cells, widths, text) for cells in lines)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], text: int) -> str:
     texts = [
-        cell.ljust(width) if column < TEXT_COLUMNS else cell.rjust(width)
+        cell.ljust(width) if column < text else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return "  ".join(texts).rstrip()
