@@ -76,7 +76,6 @@ def _span(record: SpanRecord) -> bytes:
         given = _with_outcome(given, outcome, error_type)
     fields = attributes(b"\x4a", given)
     parts += fields
-    left_out = len(given) - len(fields)
     parts += [b"\x5a" + sized(_event(event)) for event in events]
     good = [link for link in links if link.context.trace and link.context.span]
     parts += [b"\x6a" + sized(_link(link)) for link in good]
