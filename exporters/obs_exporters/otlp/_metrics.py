@@ -108,6 +108,7 @@ class MetricsEncoder:
             yield from self._add(form, points)
         if self._records or self._dropped:
             yield self._take()
+        self.prefixes.end()
 
     def _points(self, family: MetricFamily) -> Points:
         batch = self._batch

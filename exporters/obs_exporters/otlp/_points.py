@@ -61,6 +61,10 @@ class Prefixes:
         self._kept[key] = rows, prefixes
         return prefixes
 
+    def end(self) -> None:
+        """Let go of what the batch before had and this one has not."""
+        self._before = {}
+
 
 def prefix_of(names: Sequence[str], row: Row, tag: bytes, rest: int) -> bytes:
     """Give the tag of a point, its length, and its labels."""
