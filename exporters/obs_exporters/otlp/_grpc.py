@@ -101,26 +101,25 @@ class GrpcTransport:
         self._channel: Any = None
         self._parents: list[Any] = []
         self._is_closed = False
-        self._check(parts.path, headers, tls)
+        wrong = self._wrong(parts.path, tls)
+        if wrong:
+            text = f"exporter {exporter!r}: {wrong}."
+            raise DefinitionError(text)
 
-    def _check(self, path: str, headers: Headers, tls: object) -> None:
-        rule = ""
+    def _wrong(self, path: str, tls: object) -> str:
+        """Say which argument gRPC does not take; empty if it takes all."""
         if "@" in self._target:
-            rule = "url has a user, but gRPC takes none. Put the secret into headers="
-        elif path not in ("", "/"):
-            rule = f"url has the path {shown(path)}, but gRPC takes none. Leave it out"
-        elif tls is not None and not isinstance(tls, Tls):
-            rule = f"tls got {shown(tls)}, but gRPC needs a Tls with files"
-        elif not callable(headers):
-            rule = _wrong(_lower(headers))
-        elif find_spec("grpc") is None:
-            rule = (
+            return "url has a user, but gRPC takes none. Put the secret into headers="
+        if path not in ("", "/"):
+            return f"url has the path {shown(path)}, but gRPC takes none. Leave it out"
+        if tls is not None and not isinstance(tls, Tls):
+            return f"tls got {shown(tls)}, but gRPC needs a Tls with files"
+        if find_spec("grpc") is None:
+            return (
                 "protocol='grpc' needs grpcio, which is not installed. Install "
                 "'obs-sdk[otlp]', or use protocol='http/protobuf'"
             )
-        if rule:
-            text = f"exporter {self._exporter!r}: {rule}."
-            raise DefinitionError(text)
+        return "" if callable(self._headers) else _wrong(_lower(self._headers))
 
     def send(self, body: "Body", deadline: float) -> bytes:
         """Call ``Export``; see ``Transport``."""
@@ -143,6 +142,9 @@ class GrpcTransport:
                     call.cancel()
                 raise
             return self._ended(error, call)
+        finally:
+            if self._is_closed:
+                self._drop()
 
     def close(self) -> None:
         """Close the channel; a call that runs on another thread fails."""
@@ -201,7 +203,10 @@ class GrpcTransport:
         if isinstance(error, grpc.FutureCancelledError):
             raise self._failure("it was closed meanwhile", sent=True) from error
         self._drop()
-        text = f"{type_name(error)}: {error}"
+        # Of a file that cannot be read all is said; other texts might show a secret.
+        text = type_name(error)
+        if isinstance(error, OSError):
+            text += f": {error}"
         raise self._failure(text, sent=call is not None) from error
 
     def _answered(self, error: Any) -> bytes:
