@@ -46,6 +46,14 @@ def partial_success(body: bytes) -> Partial:
     return Partial(0 if is_negative else rejected, message.decode("utf-8", "replace"))
 
 
+def status_message(body: bytes) -> bytes:
+    """Give the message of a ``google.rpc.Status``; what cannot be read comes back whole."""
+    try:
+        return next(_messages(body, 2), body)
+    except ValueError:
+        return body
+
+
 def retry_delay(details: bytes) -> float | None:
     """Read ``grpc-status-details-bin``: the seconds of its RetryInfo.
 

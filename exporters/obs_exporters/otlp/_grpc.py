@@ -61,7 +61,8 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 _NOT_CONNECTED = ("failed to connect to all addresses", "DNS resolution failed")
-_TOO_LARGE = "eceived message larger than max"
+_ANSWER_TOO_LARGE = "CLIENT: Received message larger than max"
+"""Servers say the like of a request that is too large for them, without CLIENT."""
 _GRACE_SECONDS = 0.2
 """How much later than the call's own timeout the wait for it ends."""
 _SHOWN_CHARS = 200
@@ -211,10 +212,8 @@ class GrpcTransport:
 
     def _answered(self, error: Any) -> bytes:
         code, details = error.code().name, error.details() or ""
-        if code == "RESOURCE_EXHAUSTED" and _TOO_LARGE in details:
-            return (
-                b""  # an answer, which comes with success only, but too long to be read
-            )
+        if _ANSWER_TOO_LARGE in details:
+            return b""  # with a refusal comes no answer, so it was taken
         is_connected = not details.startswith(_NOT_CONNECTED)
         if not is_connected:
             self._drop()  # the next one connects at once, and reads the files again

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Protocol
 
 from obs_exporters._http_client import Headers, HttpClient, Tls, failed, gzipped
+from obs_exporters.otlp._answers import status_message
 from obs_exporters.otlp._envelope import Body
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ RETRYABLE = frozenset({429, 502, 503, 504})
 
 Source: OTLP specification 1.x, "Retryable Response Codes".
 """
+
+_PROTOBUF = "application/x-protobuf"
 
 
 class Transport(Protocol):
@@ -58,9 +61,11 @@ class HttpTransport:
     def send(self, body: Body, deadline: float) -> bytes:
         """Post a request; see ``Transport``."""
         packed, headers = gzipped(body) if self._gzip else (body, {})
-        headers = {"content-type": "application/x-protobuf", **headers}
+        headers = {"content-type": _PROTOBUF, **headers}
         answer = self._client.post(f"/v1/{body.signal}", packed, headers, deadline)
         if not 200 <= answer.status < 300:
+            if answer.headers.get("content-type") == _PROTOBUF:
+                answer = answer._replace(body=status_message(answer.body))
             raise failed(self._exporter, answer, RETRYABLE)
         return answer.body
 

@@ -8,7 +8,7 @@ from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obs_exporters.otlp._answers import partial_success, retry_delay
+from obs_exporters.otlp._answers import partial_success, retry_delay, status_message
 from tests.exporters.otlp.oracle import RESPONSES
 
 
@@ -95,3 +95,9 @@ def wait(seconds, nanos=0):
 )
 def test_a_delay_is_read(data, delay):
     assert retry_delay(data) == delay
+
+
+def test_the_message_of_a_status_is_read():
+    assert status_message(details(wait(3))) == b"full"
+    assert status_message(Status(code=3).SerializeToString()) == b"\x08\x03"
+    assert status_message(b"not found") == b"not found"

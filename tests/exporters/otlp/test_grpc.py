@@ -60,7 +60,7 @@ def test_the_deadline_is_the_call_s(backend):
     with exporting(backend.url) as exporter:
         sent(exporter, deadline=soon(7.0))
     (call,) = backend.calls
-    assert 5 < call.seconds <= 7
+    assert 5 < call.seconds < 7.5
 
 
 @pytest.mark.parametrize("compression", ["gzip", None])
@@ -155,6 +155,20 @@ def test_a_huge_answer_is_a_full_success(backend):
     backend.answer = lambda call, context: bytes(1_000_000)
     with exporting(backend.url) as exporter:
         assert sent(exporter) == Ack(1)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "grpc: received message larger than max (5000000 vs. 4194304)",
+        "SERVER: Received message larger than max (5000000 vs. 4194304)",
+    ],
+)
+def test_a_request_that_is_too_large_for_the_backend_is_refused(backend, said):
+    backend.answer = abort(grpc.StatusCode.RESOURCE_EXHAUSTED, said)
+    with exporting(backend.url) as exporter:
+        error = refused(exporter)
+    assert (error.retryable, error.reason) == (False, "grpc_resource_exhausted")
 
 
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.name)

@@ -165,12 +165,19 @@ def test_a_huge_answer_is_a_full_success(made, mode):
         assert sent(exporter) == Ack(1)
 
 
-def test_the_message_of_a_refusal_is_shown(made):
-    with Sink(answer(400, b"\x08\x03\x12\x07no span")) as sink:
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"\x08\x03\x12\x07no span", "no span"),
+        (b"\x08\x03", "\\x08\\x03"),
+        (b"no span", "no span"),
+    ],
+)
+def test_the_message_of_a_refusal_is_shown(made, body, shown):
+    protobuf = ("Content-Type", "application/x-protobuf")
+    with Sink(answer(400, body, protobuf)) as sink:
         error = refused(made(sink.url))
-    assert str(error) == (
-        "exporter 'otlp': the backend answered 400: '\\x08\\x03\\x12\\x07no span'."
-    )
+    assert str(error) == f"exporter 'otlp': the backend answered 400: '{shown}'."
 
 
 def test_tls_trusts_whom_it_is_told_and_shows_its_certificate(made, tmp_path):
