@@ -3,11 +3,17 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from obs_exporters._http_client import Tls
+    from obs_exporters.otlp import OTLPExporter
     from obs_exporters.prometheus import PrometheusExporter
 
-__all__ = ["PrometheusExporter"]
+__all__ = ["OTLPExporter", "PrometheusExporter", "Tls"]
 
-_HOME = {"PrometheusExporter": "prometheus"}
+_HOME = {
+    "OTLPExporter": "otlp",
+    "PrometheusExporter": "prometheus",
+    "Tls": "_http_client",
+}
 
 
 def __getattr__(name: str) -> object:
