@@ -3,11 +3,17 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from obs_exporters.otel import OTelExporter
     from obs_exporters.prometheus import PrometheusExporter
+    from obs_exporters.zipkin import ZipkinExporter
 
-__all__ = ["PrometheusExporter"]
+__all__ = ["OTelExporter", "PrometheusExporter", "ZipkinExporter"]
 
-_HOME = {"PrometheusExporter": "prometheus"}
+_HOME = {
+    "OTelExporter": "otel",
+    "PrometheusExporter": "prometheus",
+    "ZipkinExporter": "zipkin",
+}
 
 
 def __getattr__(name: str) -> object:
