@@ -1,16 +1,12 @@
 """Attribute values as text: a tag of Zipkin is nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from json import dumps
 from math import isfinite
 from typing import Any
 
 from obs.errors import shown
-
-try:
-    import orjson
-except ImportError:  # the extra `fast` is not installed
-    orjson = None  # type: ignore[assignment]
 
 
 def json_bytes(value: Any) -> bytes:
@@ -22,13 +18,24 @@ def json_bytes(value: Any) -> bytes:
 
 
 def _dumped(value: Any) -> bytes:
-    if orjson is not None:
+    dumps_fast = fast_dumps()
+    if dumps_fast is not None:
         try:
-            return orjson.dumps(value)
+            return dumps_fast(value)
         except TypeError:  # a lone surrogate, an integer of more than 64 bits
             pass
     text = dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
+
+
+@cache
+def fast_dumps() -> Callable[[Any], bytes] | None:
+    """Give ``orjson.dumps``, or None where the extra ``fast`` is not installed."""
+    try:
+        from orjson import dumps  # noqa: PLC0415 - on first use: 7 ms
+    except ImportError:
+        return None
+    return dumps
 
 
 def text_of(value: Any) -> str:
