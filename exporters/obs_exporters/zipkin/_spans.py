@@ -23,6 +23,7 @@ _KINDS: dict[SpanKind, str] = {
     "producer": "PRODUCER",
     "consumer": "CONSUMER",
 }
+_SAID_BY_STATUS = frozenset({"ok", "error"})
 _MOST = (1 << 63) - 1
 
 
@@ -124,6 +125,8 @@ class SpanWriter:
         tags.update(self._scope)
         if record.error_type:
             tags.setdefault("error.type", text_of(record.error_type))
+        if record.outcome not in _SAID_BY_STATUS:
+            tags.setdefault("obs.outcome", text_of(record.outcome))
         # Zipkin shows every span that has this tag as failed, whatever is in it.
         tags.pop("error", None)
         if record.status == "error":

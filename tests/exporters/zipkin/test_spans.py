@@ -156,6 +156,12 @@ def test_an_error_has_the_tag_that_zipkin_looks_for():
     assert tags["error.type"] == "B"
 
 
+def test_an_outcome_that_the_status_does_not_say_is_a_tag():
+    assert tags_of(outcome="cancelled")["obs.outcome"] == "cancelled"
+    assert "obs.outcome" not in tags_of(outcome="error")
+    assert "obs.outcome" not in tags_of()
+
+
 @pytest.mark.parametrize("value", [False, "false", True, "yes"])
 def test_what_is_no_error_has_no_such_tag(value):
     assert "error" not in tags_of(attributes={"error": value})
