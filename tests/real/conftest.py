@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.real.receivers import Collector, Jaeger, Zipkin
 from tests.real.servers import (
     NotInstalled,
     Prometheus2,
@@ -33,6 +34,22 @@ def prometheus2() -> Iterator[Prometheus2]:
 @pytest.fixture(scope="session")
 def prometheus3() -> Iterator[Prometheus3]:
     yield from _running(Prometheus3)
+
+
+@pytest.fixture(scope="session")
+def collector() -> Iterator[Collector]:
+    yield from _running(Collector)
+
+
+@pytest.fixture(scope="session")
+def zipkin() -> Iterator[Zipkin]:
+    yield from _running(Zipkin)
+
+
+@pytest.fixture(scope="session")
+def jaeger() -> Iterator[Jaeger]:
+    """For tests marked `slow`: `install-rig.sh` builds it only by name."""
+    yield from _running(Jaeger)
 
 
 @pytest.fixture(scope="session")

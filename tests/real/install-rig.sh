@@ -4,13 +4,29 @@
 #   bin/prometheus2 promtool2   from the Debian package, unpacked and not installed,
 #                               so no service starts and the system stays as it was
 #   bin/prometheus3 promtool3   built from Go modules, about 2 minutes on 2 cores
+#   bin/collector               OpenTelemetry Collector, built from Go modules as
+#                               collector-builder.yaml says, about 2 minutes
+#   bin/zipkin.jar              from Maven, seconds
+#   bin/jaeger                  built from Go modules, 3 to 10 minutes; only by name
+#
+#   install-rig.sh              all of these but jaeger
+#   install-rig.sh NAME ..      these alone: prometheus2 prometheus3 collector ..
 #
 # What is there is left alone; a version changed below is built again.
 set -euo pipefail
 
-PROMETHEUS3=v0.314.0 # how the Go module numbers its 3.x releases
-NEEDS_GO="Go 1.25.8 or newer"
+SERVERS="prometheus2 prometheus3 collector zipkin"
+OPTIONAL="jaeger"
 
+PROMETHEUS3=v0.314.0 # how the Go module numbers its 3.x releases
+ZIPKIN=3.5.1
+JAEGER=v1.76.0 # the Go module whose cmd/jaeger is Jaeger 2.13.0
+MAVEN_DEPENDENCY=3.8.1 # Maven's plugin that downloads
+
+NEEDS_GO="Go 1.25.8 or newer"
+NEEDS_MAVEN="Maven and a Java runtime 17 or newer (apt-get install maven)"
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 rig=${OBS_RIG:-$HOME/.cache/obs-rig}
 mkdir -p "$rig/bin" "$rig/keys"
 work=$(mktemp -d)
@@ -22,7 +38,7 @@ has() { command -v "$1" >/dev/null; }
 quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "failed: $*"; }; }
 
 is_kept() { # NAME KEY
-  [ -x "$rig/bin/$1" ] && [ "$(cat "$rig/keys/$1" 2>/dev/null)" = "$2" ]
+  [ -f "$rig/bin/$1" ] && [ "$(cat "$rig/keys/$1" 2>/dev/null)" = "$2" ]
 }
 
 keep() { # FILE NAME KEY; the key is written last, so that half a job is done again
@@ -39,11 +55,33 @@ as_root() {
   fi
 }
 
+needs_go() { # NAME
+  has go || fail "$1 is built from source; install $NEEDS_GO"
+  # From 1.21 on, an older Go fetches the one it needs, or says that it may not.
+  printf '%s\n' go1.21 "$(go env GOVERSION)" | sort --version-sort --check=quiet ||
+    fail "$1 is built from source; install $NEEDS_GO, this is $(go env GOVERSION)"
+  export CGO_ENABLED=0 GOFLAGS="-mod=mod -buildvcs=false -trimpath"
+  # Past `direct`, what the proxy does not have ends in an error of git, not of the proxy.
+  GOPROXY=$(go env GOPROXY | sed 's/,direct$//')
+  export GOPROXY
+}
+
+# `go install MODULE@VERSION` refuses a module that has replace lines. So an empty
+# module requires it, repeats its one replace line and starts from its sums.
+go_build() { # MODULE VERSION REPLACE TAGS PACKAGE ..
+  local module=$1 version=$2 replace=$3 tags=$4
+  shift 4
+  quietly go mod init rig
+  go mod edit -require="$module@$version" -replace="$replace"
+  quietly go mod download "$module@$version"
+  install -m 644 "$(go list -m -f '{{.Dir}}' "$module")/go.sum" .
+  quietly go build -tags "$tags" -ldflags "-s -w" -o . "${@/#/$module/}"
+}
+
 prometheus2() {
   local key="debian 2"
   is_kept prometheus2 "$key" && is_kept promtool2 "$key" && return
   has apt-get || fail "prometheus2 comes from a Debian package, and apt-get is missing"
-  cd "$work"
   # Root is only needed where the package lists are missing or out of date.
   if ! apt-get download prometheus >/dev/null 2>&1; then
     as_root apt-get update
@@ -56,33 +94,65 @@ prometheus2() {
   keep usr/bin/promtool promtool2 "$key"
 }
 
-# `go install MODULE@VERSION` refuses a module that has replace lines. So an empty
-# module requires it, repeats its one replace line and starts from its sums.
 prometheus3() {
-  local module=github.com/prometheus/prometheus
   local key="$PROMETHEUS3"
   is_kept prometheus3 "$key" && is_kept promtool3 "$key" && return
-  has go || fail "prometheus3 is built from source; install $NEEDS_GO"
+  needs_go prometheus3
   say "building prometheus3 and promtool3 $PROMETHEUS3, about 2 minutes"
-  mkdir "$work/go"
-  cd "$work/go"
-  export CGO_ENABLED=0 GOFLAGS="-mod=mod -buildvcs=false -trimpath"
-  quietly go mod init rig
-  go mod edit -require="$module@$PROMETHEUS3" \
-    -replace=cloud.google.com/go=cloud.google.com/go@v0.123.0
-  quietly go mod download "$module@$PROMETHEUS3"
-  install -m 644 "$(go list -m -f '{{.Dir}}' "$module")/go.sum" .
   # remove_all_sd leaves out the clouds' service discovery: two thirds of the code.
-  quietly go build -tags remove_all_sd -ldflags "-s -w" -o . \
-    "$module/cmd/prometheus" "$module/cmd/promtool"
+  go_build github.com/prometheus/prometheus "$PROMETHEUS3" \
+    cloud.google.com/go=cloud.google.com/go@v0.123.0 remove_all_sd \
+    cmd/prometheus cmd/promtool
   keep prometheus prometheus3 "$key"
   keep promtool promtool3 "$key"
 }
 
+collector() {
+  local config="$here/collector-builder.yaml" key version
+  key=$(sha256sum <"$config")
+  is_kept collector "$key" && return
+  needs_go collector
+  version=$(sed -n 's/^  version: //p' "$config")
+  say "building collector $version, about 2 minutes"
+  GOBIN=$PWD quietly go install "go.opentelemetry.io/collector/cmd/builder@v$version"
+  quietly ./builder --config="$config"
+  keep built/collector collector "$key"
+}
+
+zipkin() {
+  local key="$ZIPKIN"
+  is_kept zipkin.jar "$key" && return
+  has mvn && has java || fail "zipkin is a Java program; install $NEEDS_MAVEN"
+  say "fetching zipkin $ZIPKIN, 131 MB"
+  quietly mvn -B "org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY:copy" \
+    -Dartifact="io.zipkin:zipkin-server:$ZIPKIN:jar:exec" -DoutputDirectory="$PWD"
+  keep "zipkin-server-$ZIPKIN-exec.jar" zipkin.jar "$key"
+}
+
+jaeger() {
+  local key="$JAEGER"
+  is_kept jaeger "$key" && return
+  needs_go jaeger
+  say "building jaeger $JAEGER, 3 to 10 minutes"
+  go_build github.com/jaegertracing/jaeger "$JAEGER" \
+    github.com/Shopify/sarama=github.com/Shopify/sarama@v1.33.0 "" cmd/jaeger
+  keep jaeger jaeger "$key"
+}
+
+wanted=("$@")
+[ $# -gt 0 ] || read -ra wanted <<<"$SERVERS"
+for name in "${wanted[@]}"; do
+  [[ " $SERVERS $OPTIONAL " == *" $name "* ]] ||
+    fail "there is no '$name'; there are: $SERVERS $OPTIONAL"
+done
+
 # Each runs in a shell of its own, so that one still comes where the other cannot.
 # (Written as `(prometheus2) || ..`, bash would ignore -e inside.)
+failed=0
 set +e
-(set -e; prometheus2); first=$?
-(set -e; prometheus3); second=$?
-[ $first = 0 ] && [ $second = 0 ] || exit 1
-say "all servers are in $rig/bin"
+for name in "${wanted[@]}"; do
+  (set -e; mkdir -p "$work/$name"; cd "$work/$name"; "$name")
+  [ $? = 0 ] || failed=1
+done
+[ $failed = 0 ] || exit 1
+say "${wanted[*]}: ready in $rig/bin"

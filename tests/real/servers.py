@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+import psutil
+
 HOST = "127.0.0.1"
 
 T = TypeVar("T")
@@ -42,12 +44,16 @@ class NotInstalled(Exception):
     """The program is not on this machine; tests make a skip of it."""
 
 
-def find(program: str) -> str:
-    """Return the path of a program that `install-rig.sh` has put in place."""
+def find(program: str, *by_name: str) -> str:
+    """Return the path of a program that `install-rig.sh` has put in place.
+
+    `by_name` is what the script must be told where it does not install it by itself.
+    """
     rig = Path(os.environ.get("OBS_RIG") or Path.home() / ".cache" / "obs-rig")
     path = rig / "bin" / program
     if not path.exists():
-        raise NotInstalled(f"{path} is missing: run tests/real/install-rig.sh")
+        script = " ".join(("tests/real/install-rig.sh", *by_name))
+        raise NotInstalled(f"{path} is missing: run {script}")
     return str(path)
 
 
@@ -79,10 +85,12 @@ def eventually(check: Callable[[], T], seconds: float = 15.0) -> T:
         time.sleep(0.05)
 
 
-def http_call(method: str, port: int, path: str) -> tuple[int, bytes]:
+def http_call(
+    method: str, port: int, path: str, body: bytes | None = None
+) -> tuple[int, bytes]:
     """Call a server on this machine; unlike urllib, never through a proxy."""
     with contextlib.closing(http.client.HTTPConnection(HOST, port, timeout=10)) as link:
-        link.request(method, path)
+        link.request(method, path, body, {"Content-Type": "application/json"})
         answer = link.getresponse()
         return answer.status, answer.read()
 
@@ -91,6 +99,7 @@ class Server:
     """A program with a folder, a log and a port of its own."""
 
     program: ClassVar[str]
+    patience: ClassVar[float] = 10.0  # seconds from SIGTERM to SIGKILL
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=f"{self.program}-")
@@ -128,12 +137,21 @@ class Server:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(10)
+                self._process.wait(self.patience)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
             self._process = None
         self._folder.cleanup()
+
+    def listens_on(self) -> set[str]:
+        """Return the addresses that take TCP connections or UDP from anyone."""
+        assert self._process is not None
+        sockets = psutil.Process(self._process.pid).net_connections("inet")
+        # Java's are IPv6 sockets with an IPv4 address inside.
+        return {
+            each.laddr.ip.removeprefix("::ffff:") for each in sockets if not each.raddr
+        }
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = self.command()
@@ -299,9 +317,16 @@ class Prometheus2(Prometheus):
 
 
 class Prometheus3(Prometheus):
-    """Prometheus 3: takes UTF-8 names, insists on a Content-Type."""
+    """Prometheus 3: takes UTF-8 names, insists on a Content-Type; takes OTLP too."""
 
     program = "prometheus3"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.otlp_url = f"http://{HOST}:{self.port}/api/v1/otlp"  # + /v1/metrics
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--web.enable-otlp-receiver"]
 
     def _forcing(self, text_format: TextFormat) -> dict[str, Any]:
         return {"scrape_protocols": [_SCRAPE_PROTOCOL[text_format]]}

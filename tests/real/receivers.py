@@ -1,0 +1,228 @@
+"""Servers that data is sent to, and what arrived: the Collector, Zipkin, Jaeger."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple, Self
+
+from tests.real.servers import HOST, NotInstalled, Server, find, free_port, http_call
+
+Json = dict[str, Any]
+Signal = Literal["Spans", "Metrics", "Logs"]
+
+_RECORDS: dict[Signal, str] = {
+    "Spans": "spans",
+    "Metrics": "metrics",
+    "Logs": "logRecords",
+}
+
+
+class Received(NamedTuple):
+    """A span, metric or log record with where it came from.
+
+    `scope` and `record` are OTLP JSON as the server wrote it: ids in hex, 64-bit
+    integers as text, and no fields that are zero, false or empty.
+    """
+
+    resource: dict[str, Any]
+    scope: Json
+    record: Json
+
+
+def plain(attributes: Iterable[Json] | None) -> dict[str, Any]:
+    """Return attributes of OTLP JSON as a dictionary; bytes stay base64."""
+    return {each["key"]: _value(each.get("value")) for each in attributes or ()}
+
+
+def _value(value: Json | None) -> Any:
+    if not value:
+        return None
+    ((kind, content),) = value.items()
+    if kind == "intValue":
+        return int(content)
+    if kind == "arrayValue":
+        return [_value(each) for each in content.get("values", ())]
+    if kind == "kvlistValue":
+        return plain(content.get("values"))
+    return content
+
+
+def received(request: Json, signal: Signal) -> Iterator[Received]:
+    """Yield the records of one signal in an OTLP JSON request."""
+    for resource in request.get(f"resource{signal}", ()):
+        attributes = plain(resource.get("resource", {}).get("attributes"))
+        for scope in resource.get(f"scope{signal}", ()):
+            for record in scope.get(_RECORDS[signal], ()):
+                yield Received(attributes, scope.get("scope", {}), record)
+
+
+class Collector(Server):
+    """The OpenTelemetry Collector: takes OTLP, writes each request to a file.
+
+    A request is in the file within 0.1 s of its answer. The file is read whole each
+    time, and all tests of the session share it: tell yours by the service's name.
+    """
+
+    program = "collector"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.http_url = f"http://{HOST}:{self.port}"
+        self.grpc_address = f"{HOST}:{free_port()}"
+        self._health_port = free_port()
+        self._output = self.folder / "received.jsonl"
+
+    def command(self) -> list[str]:
+        config = self.folder / "collector.json"
+        config.write_text(json.dumps(self.config()))  # JSON is YAML
+        return [find(self.program), f"--config={config}"]
+
+    def config(self) -> Json:
+        """Return the Collector's own configuration."""
+        protocols = {
+            "http": {"endpoint": f"{HOST}:{self.port}"},
+            "grpc": {"endpoint": self.grpc_address},
+        }
+        pipelines = {
+            signal: {"receivers": ["otlp"], "exporters": ["file"]}
+            for signal in ("traces", "metrics", "logs")
+        }
+        return {
+            "extensions": {"health_check": {"endpoint": f"{HOST}:{self._health_port}"}},
+            "receivers": {"otlp": {"protocols": protocols}},
+            "exporters": {
+                "file": {"path": str(self._output), "flush_interval": "50ms"}
+            },
+            "service": {
+                "extensions": ["health_check"],
+                "telemetry": {"metrics": {"level": "none"}, "logs": {"level": "warn"}},
+                "pipelines": pipelines,
+            },
+        }
+
+    def is_ready(self) -> bool:
+        return http_call("GET", self._health_port, "/")[0] == 200
+
+    def spans(self) -> list[Received]:
+        """Return all spans so far."""
+        return self._received("Spans")
+
+    def metrics(self) -> list[Received]:
+        """Return all metrics so far, each with the points of one request."""
+        return self._received("Metrics")
+
+    def logs(self) -> list[Received]:
+        """Return all log records so far."""
+        return self._received("Logs")
+
+    def _received(self, signal: Signal) -> list[Received]:
+        # It writes in blocks: after the last LF may come half a line.
+        lines = self._output.read_bytes().split(b"\n")[:-1]
+        return [each for line in lines for each in received(json.loads(line), signal)]
+
+
+class Zipkin(Server):
+    """Zipkin 3.5, which keeps spans in memory."""
+
+    program = "zipkin.jar"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.url = f"http://{HOST}:{self.port}/api/v2/spans"
+
+    def command(self) -> list[str]:
+        jar = find(self.program)
+        java = shutil.which("java")
+        if java is None:
+            raise NotInstalled("there is no java to run Zipkin: apt-get install maven")
+        return [
+            java,
+            "-Xmx128m",
+            "-XX:TieredStopAtLevel=1",  # with SerialGC: starts in half the time
+            "-XX:+UseSerialGC",
+            # Else it opens a UDP socket for DNS on all addresses.
+            "-Dcom.linecorp.armeria.useJdkDnsResolver=true",
+            "-jar",
+            jar,
+            f"--armeria.ports[0].ip={HOST}",  # server.address does nothing
+            f"--armeria.ports[0].port={self.port}",
+            "--armeria.ports[0].protocols[0]=http",
+            "--zipkin.ui.enabled=false",
+        ]
+
+    def start(self, seconds: float = 90.0) -> Self:  # 5 to 14 s on a busy machine
+        return super().start(seconds)
+
+    def is_ready(self) -> bool:
+        return http_call("GET", self.port, "/health")[0] == 200
+
+    def trace(self, trace_id: str) -> list[Json]:
+        """Return the spans of a trace in Zipkin's v2 JSON; empty if unknown."""
+        status, body = http_call("GET", self.port, f"/api/v2/trace/{trace_id}")
+        return json.loads(body) if status == 200 else []
+
+    def metrics(self) -> dict[str, float]:
+        """Return what it counts, as `counter.zipkin_collector.spans.http`."""
+        counts: dict[str, float] = json.loads(
+            http_call("GET", self.port, "/metrics")[1]
+        )
+        return counts
+
+
+class Jaeger(Server):
+    """Jaeger 2, which takes OTLP and keeps spans in memory."""
+
+    program = "jaeger"
+    patience = 1.0  # SIGTERM does not end it
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._http_port = free_port()
+        self.http_url = f"http://{HOST}:{self._http_port}"
+        self.grpc_address = f"{HOST}:{free_port()}"
+        self._query_grpc_port = free_port()
+
+    def command(self) -> list[str]:
+        config = self.folder / "jaeger.json"
+        config.write_text(json.dumps(self._config()))  # JSON is YAML
+        return [find(self.program, "jaeger"), f"--config={config}"]
+
+    def _config(self) -> Json:
+        protocols = {
+            "http": {"endpoint": f"{HOST}:{self._http_port}"},
+            "grpc": {"endpoint": self.grpc_address},
+        }
+        query = {
+            "storage": {"traces": "memory"},
+            "http": {"endpoint": f"{HOST}:{self.port}"},
+            "grpc": {"endpoint": f"{HOST}:{self._query_grpc_port}"},
+        }
+        backends = {"memory": {"memory": {"max_traces": 100_000}}}
+        pipeline = {"receivers": ["otlp"], "exporters": ["jaeger_storage_exporter"]}
+        return {
+            "extensions": {
+                "jaeger_storage": {"backends": backends},
+                "jaeger_query": query,
+            },
+            "receivers": {"otlp": {"protocols": protocols}},
+            "exporters": {"jaeger_storage_exporter": {"trace_storage": "memory"}},
+            "service": {
+                "extensions": ["jaeger_storage", "jaeger_query"],
+                "telemetry": {"metrics": {"level": "none"}, "logs": {"level": "warn"}},
+                "pipelines": {"traces": pipeline},
+            },
+        }
+
+    def is_ready(self) -> bool:
+        return http_call("GET", self.port, "/api/services")[0] == 200
+
+    def trace(self, trace_id: str) -> list[Received]:
+        """Return the spans of a trace; empty if unknown."""
+        # Not raw, each look at it would add warnings to the spans it keeps.
+        path = f"/api/v3/traces/{trace_id}?raw_traces=true"
+        status, body = http_call("GET", self.port, path)
+        if status != 200:
+            return []
+        return list(received(json.loads(body)["result"], "Spans"))
