@@ -31,6 +31,7 @@ from obs_exporters.otel._common import (
 
 _KINDS = {kind.name.lower(): kind for kind in SpanKind}
 _CODES = {code.name.lower(): code for code in StatusCode}
+_MOST = (1 << 32) - 1
 _SAID_BY_STATUS = frozenset({"ok", "error"})
 
 
@@ -119,7 +120,7 @@ def _attributes(record: SpanRecord, dropped: int) -> Mapping[str, Any]:
     if not dropped:
         return found
     bounded = BoundedAttributes(attributes=found)
-    bounded.dropped += dropped
+    bounded.dropped = min(dropped + bounded.dropped, _MOST)
     return bounded
 
 
@@ -127,5 +128,5 @@ def _list(items: Sequence[Any], dropped: int) -> Sequence[Any]:
     if not dropped:
         return items
     bounded = BoundedList.from_seq(None, items)
-    bounded.dropped = dropped
+    bounded.dropped = min(dropped, _MOST)
     return bounded
