@@ -175,6 +175,14 @@ def test_whatever_a_span_holds_it_is_taken_and_shown(zipkin, some, resource):
         assert found[span["id"]]["tags"] == span["tags"]
 
 
+def test_no_character_of_a_long_list_is_damaged(zipkin, exporter):
+    trace = new_trace()
+    many = [record(n, trace=trace, name="é中😀" * n) for n in range(1, 400)]
+    sent = send_all(exporter, batch(*many))
+    found = arrived(zipkin, trace, len(many))
+    assert [found[span["id"]]["name"] for span in sent] == [each.name for each in many]
+
+
 def test_a_full_list_goes_out_gzipped(zipkin, exporter):
     trace = new_trace()
     many = [

@@ -115,8 +115,8 @@ class OTelExporter:
             raise ExportFailed(text, sent=True, reason="raised") from raised
         if getattr(result, "name", None) != "SUCCESS":
             text = (
-                f"exporter {self.name!r}: {type_name(theirs)}.export() gave "
-                f"{shown(result)}. It logs the reason itself."
+                f"exporter {self.name!r}: {type_name(theirs)}.export() gave no SUCCESS. "
+                "It logs the reason itself."
             )
             raise ExportFailed(text, sent=True, reason="failure")
         return Ack(payload.records)

@@ -108,6 +108,14 @@ def test_a_list_over_a_kibibyte_is_gzipped(backend, exporter):
     assert len(read_back(gzip.decompress(body))) == 5
 
 
+def test_a_list_beyond_ascii_is_not_gzipped(backend, exporter):
+    payload = payload_of(exporter, record(name="é" * 2_000))
+    exporter.send(payload, soon())
+    ((_, headers, body),) = backend.requests
+    assert "content-encoding" not in headers
+    assert body == payload.body
+
+
 def test_headers_go_with_each_request(backend):
     tokens = iter(["one", "two"])
     exporter = ZipkinExporter(
