@@ -19,9 +19,10 @@ class ZipkinExporter:
     """Sends finished spans to Zipkin as v2 JSON.
 
     What Zipkin would refuse is mended, as one bad span refuses its whole list; a span
-    without ids is left out and counted as ``invalid``. Bodies over 1 KiB are gzipped
-    if they are ASCII. A list that the backend refuses is divided until the span that it does not like stands
-    alone; 429, 502, 503 and 504 are tried again. A list that arrives twice does no harm.
+    without ids is left out and counted as ``invalid``. Bodies over 1 KiB are gzipped if
+    they are ASCII. The statuses 429, 502, 503 and 504 are tried again; a list that is
+    refused otherwise is divided until the span that is not liked stands alone. A list
+    that arrives twice does no harm.
 
     Args:
         url: Where spans are posted, with the path.

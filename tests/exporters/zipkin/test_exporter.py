@@ -1,12 +1,8 @@
-"""The exporter, against a small server."""
+"""The exporter, against a backend that does as it is told."""
 
-import gzip
 import json
-import socket
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 
 import pytest
@@ -16,56 +12,21 @@ from obs.errors import DefinitionError, ExportFailed
 from obs.model import Ack, Delivery, Payload
 from obs_exporters import ZipkinExporter
 from tests.exporters.zipkin.records import batch, read_back, record, whole_trace
+from tests.faults.modes import answer
+from tests.faults.sink import Sink
 
 GRACE = 0.5
 
 
-class Backend:
-    """Keeps what is posted to it and answers as it is told."""
-
-    def __init__(self):
-        self.requests = []
-        self.status, self.headers, self.body = 202, {}, b""
-        backend = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                backend.requests.append((self.path, dict(self.headers), body))
-                self.send_response(backend.status)
-                for name, value in backend.headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(backend.body)))
-                self.end_headers()
-                self.wfile.write(backend.body)
-
-            def log_message(self, *args):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/api/v2/spans"
-
-    def close(self):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+@pytest.fixture
+def sink():
+    with Sink("202") as sink:
+        yield sink
 
 
 @pytest.fixture
-def backend():
-    backend = Backend()
-    yield backend
-    backend.close()
-
-
-@pytest.fixture
-def exporter(backend):
-    exporter = ZipkinExporter(backend.url)
+def exporter(sink):
+    exporter = ZipkinExporter(f"{sink.url}/api/v2/spans")
     yield exporter
     exporter.close(soon())
 
@@ -90,59 +51,59 @@ def test_it_takes_traces_alone_and_wants_to_be_driven_so():
     )
 
 
-def test_a_list_is_posted_as_json(backend, exporter):
+def test_a_list_is_posted_as_json(sink, exporter):
     payload = payload_of(exporter, record())
     assert exporter.send(payload, soon()) == Ack(1)
-    ((path, headers, body),) = backend.requests
-    assert path == "/api/v2/spans"
-    assert headers["content-type"] == "application/json"
-    assert "content-encoding" not in headers
-    assert body == payload.body
+    (request,) = sink.requests
+    assert request.method == "POST"
+    assert request.path == "/api/v2/spans"
+    assert request.headers["content-type"] == "application/json"
+    assert "content-encoding" not in request.headers
+    assert request.body == payload.body
 
 
-def test_a_list_over_a_kibibyte_is_gzipped(backend, exporter):
+def test_a_list_over_a_kibibyte_is_gzipped(sink, exporter):
     payload = payload_of(exporter, *whole_trace())
     assert exporter.send(payload, soon()) == Ack(5)
-    ((_, headers, body),) = backend.requests
-    assert headers["content-encoding"] == "gzip"
-    assert len(read_back(gzip.decompress(body))) == 5
+    (request,) = sink.requests
+    assert request.headers["content-encoding"] == "gzip"
+    assert int(request.headers["content-length"]) < len(payload.body)
+    assert len(read_back(request.body)) == 5
 
 
-def test_a_list_beyond_ascii_is_not_gzipped(backend, exporter):
+def test_a_list_beyond_ascii_is_not_gzipped(sink, exporter):
     payload = payload_of(exporter, record(name="é" * 2_000))
     exporter.send(payload, soon())
-    ((_, headers, body),) = backend.requests
-    assert "content-encoding" not in headers
-    assert body == payload.body
+    (request,) = sink.requests
+    assert "content-encoding" not in request.headers
+    assert request.body == payload.body
 
 
-def test_headers_go_with_each_request(backend):
+def test_headers_go_with_each_request(sink):
     tokens = iter(["one", "two"])
-    exporter = ZipkinExporter(
-        backend.url, headers=lambda: {"authorization": next(tokens)}
-    )
+    exporter = ZipkinExporter(sink.url, headers=lambda: {"authorization": next(tokens)})
     payload = payload_of(exporter, record())
     exporter.send(payload, soon())
     exporter.send(payload, soon())
     exporter.close(soon())
-    seen = [headers["authorization"] for _, headers, _ in backend.requests]
+    seen = [request.headers["authorization"] for request in sink.requests]
     assert seen == ["one", "two"]
 
 
-def test_what_holds_no_span_is_not_sent(backend, exporter):
+def test_what_holds_no_span_is_not_sent(sink, exporter):
     assert exporter.send(Payload(b"[]", 0, {"invalid": 2}), soon()) == Ack(0)
-    assert backend.requests == []
+    assert not sink.requests
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
-def test_every_success_is_one(backend, exporter, status):
-    backend.status = status
+def test_every_success_is_one(sink, exporter, status):
+    sink.mode = str(status)
     assert exporter.send(payload_of(exporter, record()), soon()) == Ack(1)
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_what_passes_by_itself_may_be_tried_again(backend, exporter, status):
-    backend.status, backend.headers = status, {"retry-after": "7"}
+def test_what_passes_by_itself_may_be_tried_again(sink, exporter, status):
+    sink.mode = f"{status}:7"
     with pytest.raises(ExportFailed) as error:
         exporter.send(payload_of(exporter, record()), soon())
     assert error.value.retryable
@@ -151,18 +112,16 @@ def test_what_passes_by_itself_may_be_tried_again(backend, exporter, status):
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 408, 413, 415, 500, 501])
-def test_everything_else_is_a_refusal(backend, exporter, status):
-    backend.status = status
+def test_everything_else_is_a_refusal(sink, exporter, status):
+    sink.mode = str(status)
     with pytest.raises(ExportFailed) as error:
         exporter.send(payload_of(exporter, record()), soon())
     assert not error.value.retryable
     assert error.value.reason == f"http_{status}"
 
 
-def test_the_text_repeats_what_zipkin_says_of_a_list_that_is_too_large(
-    backend, exporter
-):
-    backend.status, backend.body = 500, b"413 Request Entity Too Large"
+def test_the_text_repeats_what_zipkin_says_of_a_list_that_is_too_large(sink, exporter):
+    sink.mode = answer(500, b"413 Request Entity Too Large")
     with pytest.raises(ExportFailed) as error:
         exporter.send(payload_of(exporter, record()), soon())
     assert not error.value.retryable
@@ -171,38 +130,46 @@ def test_the_text_repeats_what_zipkin_says_of_a_list_that_is_too_large(
     )
 
 
-def test_where_nobody_listens_it_may_be_tried_again():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    exporter = ZipkinExporter(f"http://127.0.0.1:{port}/api/v2/spans")
+def test_where_nobody_listens_it_may_be_tried_again(sink, exporter):
+    sink.mode = "refuse"
     with pytest.raises(ExportFailed) as error:
         exporter.send(payload_of(exporter, record()), soon())
     assert error.value.retryable
     assert not error.value.sent
 
 
-def test_a_backend_that_never_answers_is_left_at_the_deadline():
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        exporter = ZipkinExporter(f"http://127.0.0.1:{port}/api/v2/spans")
-        payload = payload_of(exporter, record())
-        started = monotonic()
-        with pytest.raises(ExportFailed) as error:
-            exporter.send(payload, soon(0.3))
-        assert monotonic() - started < 0.3 + GRACE
-        assert error.value.retryable
-        assert error.value.sent
-        exporter.close(soon())
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "never_read",
+        "never_answer",
+        "reset_mid_request",
+        "reset_before_answer",
+        "drip_head",
+        "garbage",
+    ],
+)
+def test_a_backend_that_misbehaves_is_left_at_the_deadline(sink, exporter, mode):
+    sink.mode = mode
+    payload = payload_of(exporter, *whole_trace())
+    started = monotonic()
+    with pytest.raises(ExportFailed) as error:
+        exporter.send(payload, soon(0.3))
+    assert monotonic() - started < 0.3 + GRACE
+    assert error.value.retryable
+    assert error.value.sent
+    sink.mode = "202"
+    assert exporter.send(payload, soon()) == Ack(5)
 
 
-def test_after_close_a_send_fails_and_a_second_close_does_no_harm(backend, exporter):
+def test_after_close_a_send_fails_and_a_second_close_does_no_harm(sink, exporter):
     payload = payload_of(exporter, record())
     exporter.send(payload, soon())
     exporter.close(soon())
     exporter.close(soon())
     with pytest.raises(ExportFailed):
         exporter.send(payload, soon())
-    assert len(backend.requests) == 1
+    assert len(sink.requests) == 1
 
 
 @pytest.mark.parametrize(
