@@ -3,11 +3,17 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from obs_exporters.console import ConsoleExporter
+    from obs_exporters.jsonl import JsonLinesExporter
     from obs_exporters.prometheus import PrometheusExporter
 
-__all__ = ["PrometheusExporter"]
+__all__ = ["ConsoleExporter", "JsonLinesExporter", "PrometheusExporter"]
 
-_HOME = {"PrometheusExporter": "prometheus"}
+_HOME = {
+    "ConsoleExporter": "console",
+    "JsonLinesExporter": "jsonl",
+    "PrometheusExporter": "prometheus",
+}
 
 
 def __getattr__(name: str) -> object:
