@@ -1,21 +1,17 @@
 """What the demo has served: a table, read from the instruments, and a trace."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from shutil import get_terminal_size
 from typing import NamedTuple
 
+from obs.cli._drawing import draw
 from obs.cli.demo._slowest import SlowestTrace
 from obs.encoding import quantile
 from obs.model import HistogramPoint, Snapshot
-from obs.waterfall import MAX_WIDTH, MIN_WIDTH, waterfall
 
 HEAD = ("service", "operation", "calls", "ok", "error", "cancelled", "p50", "p95")
 TEXT_COLUMNS = 2
 """The first columns are text, to the left; the rest are numbers, to the right."""
-USUAL_WIDTH = 100
-"""Of what is no terminal."""
 
 
 class Row(NamedTuple):
@@ -100,22 +96,8 @@ def comparison(rows: Sequence[Row], answers: Mapping[int, int], seconds: float) 
 
 
 def trace_text(slowest: SlowestTrace) -> str:
-    """Draw the slowest trace as wide as the terminal, in what characters it has."""
+    """Draw the slowest trace."""
     steps = list(slowest.steps)
     services = {span.context.span: service for service, span in steps}
-    columns = get_terminal_size((USUAL_WIDTH, 0)).columns
-
-    def draw(*, ascii: bool) -> str:
-        return waterfall(
-            [span for _, span in steps],
-            width=max(MIN_WIDTH, min(columns, MAX_WIDTH)),
-            ascii=ascii,
-            service=lambda span: services[span.context.span],
-        )
-
-    drawn = draw(ascii=False)
-    try:
-        drawn.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        drawn = draw(ascii=True)
+    drawn = draw([span for _, span in steps], lambda span: services[span.context.span])
     return f"the slowest of {slowest.traces} traces:\n{drawn}"
