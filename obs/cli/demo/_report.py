@@ -1,16 +1,13 @@
 """What the demo has served: a table, read from the instruments, and a trace."""
 
-import sys
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
-from shutil import get_terminal_size
 from typing import NamedTuple
 
+from obs.cli._drawing import draw
 from obs.cli.demo._slowest import SlowestTrace
+from obs.encoding import quantile
 from obs.model import HistogramPoint, NumberPoint, Snapshot
-from obs.waterfall import MAX_WIDTH, MIN_WIDTH, waterfall
 
 HEAD = ("service", "operation", "calls", "ok", "error", "cancelled", "p50", "p95")
 LEDGER = {
@@ -21,8 +18,6 @@ LEDGER = {
     "queued": "obs.queue.size",
 }
 """The columns of the ledger, and the metrics that they are read from."""
-USUAL_WIDTH = 100
-"""Of what is no terminal."""
 
 
 class Row(NamedTuple):
@@ -63,38 +58,6 @@ def _row(service: str, operation: str, series: Sequence[HistogramPoint]) -> Row:
         _milliseconds(quantile(0.5, bounds, buckets)),
         _milliseconds(quantile(0.95, bounds, buckets)),
     )
-
-
-def quantile(q: float, bounds: Sequence[float], buckets: Sequence[int]) -> float:
-    """Estimate a quantile from a histogram, as ``histogram_quantile`` does in PromQL.
-
-    Inside a bucket values count as evenly spread. What lies above all bounds counts as
-    the highest bound.
-
-    Args:
-        q: From 0 to 1.
-        bounds: B strictly rising upper bounds, at least 0.
-        buckets: B + 1 counts, not cumulative; the last is above all bounds.
-
-    Returns:
-        The estimate in the unit of the bounds; NaN if nothing was observed.
-
-    Example:
-        >>> quantile(0.5, (1.0, 2.0), (0, 10, 0))
-        1.5
-    """
-    cumulative = list(accumulate(buckets))
-    rank = q * cumulative[-1]
-    if not cumulative[-1]:
-        return float("nan")
-    index = bisect_left(cumulative, rank)
-    while not buckets[index]:  # rank 0 stands before the first bucket with anything
-        index += 1
-    if index == len(bounds):
-        return bounds[-1]
-    lower = bounds[index - 1] if index else 0.0
-    share = (rank - (cumulative[index] - buckets[index])) / buckets[index]
-    return lower + (bounds[index] - lower) * share
 
 
 def _milliseconds(seconds: float) -> str:
@@ -163,22 +126,8 @@ def comparison(rows: Sequence[Row], answers: Mapping[int, int], seconds: float) 
 
 
 def trace_text(slowest: SlowestTrace) -> str:
-    """Draw the slowest trace as wide as the terminal, in what characters it has."""
+    """Draw the slowest trace."""
     steps = list(slowest.steps)
     services = {span.context.span: service for service, span in steps}
-    columns = get_terminal_size((USUAL_WIDTH, 0)).columns
-
-    def draw(*, ascii: bool) -> str:
-        return waterfall(
-            [span for _, span in steps],
-            width=max(MIN_WIDTH, min(columns, MAX_WIDTH)),
-            ascii=ascii,
-            service=lambda span: services[span.context.span],
-        )
-
-    drawn = draw(ascii=False)
-    try:
-        drawn.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        drawn = draw(ascii=True)
+    drawn = draw([span for _, span in steps], lambda span: services[span.context.span])
     return f"the slowest of {slowest.traces} traces:\n{drawn}"
