@@ -10,6 +10,7 @@ from obs.protocols import PullExporter, PushExporter
 
 Options: TypeAlias = dict[str, Any]
 Exporter: TypeAlias = PullExporter | PushExporter
+_Converters: TypeAlias = Mapping[str, Callable[[str], Any]]
 
 
 def exporter_from_url(url: str) -> Exporter:
@@ -60,10 +61,10 @@ def exporter_from_url(url: str) -> Exporter:
 
 class _Kind(NamedTuple):
     make: Callable[[SplitResult, int | None, Options], Exporter]
-    options: Mapping[str, Callable[[str], Any]]
+    options: _Converters
 
 
-def _options(parts: SplitResult, known: Mapping[str, Callable[[str], Any]]) -> Options:
+def _options(parts: SplitResult, known: _Converters) -> Options:
     options: Options = {}
     pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=100)
     for name, value in pairs:
@@ -117,8 +118,8 @@ def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     path = unquote(parts.path)
     if parts.netloc or not path:
         text = (
-            f"exporter URL: jsonl: got the path {shown(path)} of host "
-            f"{shown(parts.hostname or '')}, needs a path alone: jsonl:///var/log/app.jsonl, "
+            f"exporter URL: jsonl: got host {shown(parts.hostname or '')} and path "
+            f"{shown(path)}, needs a path alone: jsonl:///var/log/app.jsonl, "
             "jsonl:app.jsonl, or jsonl:- for stdout."
         )
         raise DefinitionError(text)
@@ -165,16 +166,34 @@ _NEEDS: Mapping[Callable[[str], Any], str] = {
     str: "a text",
     _list: "names with commas between them",
 }
-_PUSH = {"interval": float, "timeout": float, "name": str}
-_SIGNALS = {**_PUSH, "signals": _list}
-_OTLP = {**_SIGNALS, "protocol": str, "temporality": str, "max_bytes": int}
+_PUSH: _Converters = {"interval": float, "timeout": float, "name": str}
+_OTLP: _Converters = {
+    **_PUSH,
+    "signals": _list,
+    "protocol": str,
+    "temporality": str,
+    "max_bytes": int,
+}
+_JSONL: _Converters = {
+    **_PUSH,
+    "signals": _list,
+    "rotate_bytes": int,
+    "rotate_seconds": float,
+    "keep": int,
+}
+_CONSOLE: _Converters = {
+    "interval": float,
+    "name": str,
+    "signals": _list,
+    "color": str,
+}
 _KINDS = {
     "prometheus": _Kind(_prometheus, {"name": str, "token": str}),
     "otlp": _Kind(_otlp, _OTLP),
     "otlps": _Kind(_otlp, _OTLP),
     "zipkin": _Kind(_zipkin, _PUSH),
     "zipkins": _Kind(_zipkin, _PUSH),
-    "jsonl": _Kind(_jsonl, _SIGNALS),
-    "console": _Kind(_console, _SIGNALS),
+    "jsonl": _Kind(_jsonl, _JSONL),
+    "console": _Kind(_console, _CONSOLE),
 }
 _EXAMPLE = "otlp://127.0.0.1:4318"
