@@ -259,8 +259,9 @@ def failed(
         retryable: Statuses after which the same body may be sent again.
 
     Returns:
-        ``sent``, with the reason ``http_<status>`` and what ``Retry-After`` asks for
-        (seconds or a date, at most an hour; what is negative or junk is ignored).
+        One with the reason ``http_<status>`` and what ``Retry-After`` asks for (seconds or
+        a date, at most an hour; what is negative or junk is ignored). It was not taken;
+        only behind a gateway that gave up (502, 504) it may have been: ``sent``.
     """
     status = answer.status
     text = f"exporter {exporter!r}: the backend answered {status}"
@@ -272,7 +273,7 @@ def failed(
         f"{text}.",
         retryable=status in retryable,
         retry_after=_retry_after(answer.headers.get("retry-after", "")),
-        sent=True,
+        sent=status in (502, 504),
         reason=f"http_{status}",
     )
 

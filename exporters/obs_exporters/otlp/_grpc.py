@@ -227,7 +227,7 @@ class GrpcTransport:
             text,
             retryable=retryable,
             retry_after=delay,
-            sent=is_connected,
+            sent=is_connected and code in _UNCLEAR,
             reason=f"grpc_{code.lower()}",
         ) from error
 
