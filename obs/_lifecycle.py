@@ -3,15 +3,21 @@
 import time
 from collections.abc import Callable, Iterable
 from threading import RLock
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard
 
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._source import InstanceSource
 from obs.errors import DefinitionError, StartFailed, shown, type_name
+from obs.metrics import Registry
 from obs.model import FlushResult
-from obs.protocols import PullExporter
+from obs.protocols import PullExporter, PushExporter
+
+if TYPE_CHECKING:
+    from obs.delivery._lanes import Lanes
+
+Exporter: TypeAlias = PullExporter | PushExporter
 
 
 class Hook(Protocol):
@@ -34,7 +40,8 @@ class Lifecycle:
 
     Args:
         exporters: What the instance was made with.
-        make_source: Gives the source for an exporter of a name.
+        make_source: Gives the source for a pull exporter of a name.
+        make_lanes: Gives the lanes of the push exporters, when there is the first.
         hooks: What runs besides the exporters.
         diag: Where failures are said.
         shutdown_timeout: Seconds that a close may take.
@@ -42,8 +49,9 @@ class Lifecycle:
 
     def __init__(
         self,
-        exporters: Iterable[PullExporter],
+        exporters: Iterable[Exporter],
         make_source: Callable[[str], InstanceSource],
+        make_lanes: "Callable[[], Lanes]",
         hooks: Iterable[Hook],
         diag: Diag,
         shutdown_timeout: float,
@@ -64,6 +72,11 @@ class Lifecycle:
         self._sources: dict[int, InstanceSource] = {}
         self.ever_started = False
         self.exporters = _check_exporters(exporters)
+        self._make_lanes = make_lanes
+        self._lanes: Lanes | None = None
+        for exporter in self.exporters:
+            if _pushes(exporter):
+                self._get_lanes().add(exporter)
         on_fork(self)
 
     def start(self) -> None:
@@ -78,45 +91,86 @@ class Lifecycle:
             self._is_running = self.ever_started = True
             try:
                 for exporter in list(self.exporters):
-                    self._start_one(exporter)
+                    if _pulls(exporter):
+                        self._start_one(exporter)
+                if self._lanes is not None:
+                    self._lanes.start()
             except BaseException:
                 self.close(self._timeout)
                 raise
             for hook in self._hooks:
                 hook.start()
 
-    def attach(self, exporter: PullExporter) -> None:
+    def attach(self, exporter: Exporter) -> None:
         """Add an exporter, and start it if the instance runs."""
         _check_exporter(exporter)
         with self._lock:
             if any(other is exporter for other in self.exporters):
                 return
-            if self._is_running:
+            if _pushes(exporter):
+                self._get_lanes().add(exporter)
+            elif self._is_running and _pulls(exporter):
                 self._start_one(exporter)
             self.exporters.append(exporter)
 
-    def detach(self, exporter: PullExporter) -> None:
+    def detach(self, exporter: Exporter) -> None:
         """Close an exporter and forget it."""
+        deadline = self._deadline(None)
         with self._lock:
-            if exporter in self.exporters:
-                self.exporters.remove(exporter)
-                self._close_one(exporter, time.monotonic() + self._timeout)
+            if not any(other is exporter for other in self.exporters):
+                return
+            self.exporters = [it for it in self.exporters if it is not exporter]
+            if _pushes(exporter):
+                self._get_lanes().remove(exporter, deadline)
+            else:
+                self._close_one(exporter, deadline)
+
+    def flush(self, timeout: float | None = None) -> FlushResult:
+        """Have everything sent by one deadline; nothing is where no exporter pushes."""
+        deadline = self._deadline(timeout)
+        return self._lanes.flush(deadline) if self._lanes else FlushResult.over({})
 
     def close(self, timeout: float | None = None) -> FlushResult:
         """Close all exporters by one deadline; idempotent."""
-        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        deadline = self._deadline(timeout)
+        result = FlushResult.over({})
         with self._lock:
             self._is_running = False
+            if self._lanes is not None:  # first: what the hooks know is pushed, too
+                result = self._lanes.close(deadline)
             for hook in self._hooks:
                 hook.stop()
             for exporter in reversed(self.exporters):
                 self._close_one(exporter, deadline)
-        return FlushResult.over({})
+        return result
+
+    def exit(self) -> None:
+        """Deliver what is left when the process ends and nobody has called ``close``."""
+        if self._is_running:
+            self.close()
+        elif self._lanes is not None:  # in a forked child they may run all the same
+            self._lanes.exit()
+
+    def was_forgotten(self, registry: Registry) -> bool:
+        """Whether something was recorded for exporters that were never started."""
+        if self.ever_started or not self.exporters:
+            return False
+        return registry.has_recorded() or bool(
+            self._lanes and self._lanes.has_recorded()
+        )
 
     def after_fork_in_child(self) -> None:
         """Count as not started: what runs, runs in the parent."""
         self._lock = RLock()  # another thread of the parent may have held it
         self._is_running = False
+
+    def _deadline(self, timeout: float | None) -> float:
+        return time.monotonic() + (self._timeout if timeout is None else timeout)
+
+    def _get_lanes(self) -> "Lanes":
+        if self._lanes is None:
+            self._lanes = self._make_lanes()
+        return self._lanes
 
     def _start_one(self, exporter: PullExporter) -> None:
         source = self._make_source(_name_of(exporter))
@@ -132,7 +186,7 @@ class Lifecycle:
             raise StartFailed(text) from error
         self._sources[id(exporter)] = source
 
-    def _close_one(self, exporter: PullExporter, deadline: float) -> None:
+    def _close_one(self, exporter: Exporter, deadline: float) -> None:
         source = self._sources.pop(id(exporter), None)
         if source is None:
             return
@@ -152,7 +206,17 @@ def _name_of(exporter: object) -> str:
     return str(getattr(exporter, "name", type(exporter).__name__))
 
 
-def _check_exporters(exporters: Iterable[PullExporter]) -> list[PullExporter]:
+def _pushes(exporter: Exporter) -> TypeGuard[PushExporter]:
+    return callable(getattr(exporter, "send", None)) and callable(
+        getattr(exporter, "encode", None)
+    )
+
+
+def _pulls(exporter: Exporter) -> TypeGuard[PullExporter]:
+    return not _pushes(exporter)
+
+
+def _check_exporters(exporters: Iterable[Exporter]) -> list[Exporter]:
     try:
         return [_check_exporter(exporter) for exporter in exporters]
     except TypeError:
@@ -160,13 +224,15 @@ def _check_exporters(exporters: Iterable[PullExporter]) -> list[PullExporter]:
         raise DefinitionError(text) from None
 
 
-def _check_exporter(exporter: PullExporter) -> PullExporter:
-    if callable(getattr(exporter, "start", None)) and callable(
-        getattr(exporter, "close", None)
-    ):
+def _check_exporter(exporter: Exporter) -> Exporter:
+    is_class = isinstance(exporter, type)
+    has_start = callable(getattr(exporter, "start", None))
+    can_close = callable(getattr(exporter, "close", None))
+    if not is_class and can_close and (has_start or _pushes(exporter)):
         return exporter
     text = (
-        f"Obs: exporters got {shown(exporter)}, needs an exporter with start(source) "
-        "and close(deadline), such as PrometheusExporter()."
+        f"Obs: exporters got {shown(exporter)}, needs an exporter with start(source) or "
+        "with encode(batch) and send(payload, deadline), and with close(deadline), such "
+        "as PrometheusExporter()."
     )
     raise DefinitionError(text)

@@ -2,6 +2,7 @@
 
 import atexit
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from weakref import WeakSet
 
@@ -9,10 +10,17 @@ from obs._clock import SystemClock
 from obs._context import GcGuard
 from obs._diag import Diag
 from obs._identity import Unique
-from obs._lifecycle import Hook, Lifecycle
+from obs._lifecycle import Exporter, Hook, Lifecycle
 from obs._outcome import Classify
-from obs._source import InstanceSource, Listeners, ProcessResource, SelfCollector
+from obs._source import (
+    InstanceSource,
+    Listeners,
+    ProcessResource,
+    SelfCollector,
+    make_lanes,
+)
 from obs.catalog import definitions
+from obs.delivery import Intake
 from obs.limits import Limits
 from obs.metrics import DEFAULT_SECONDS, Registry
 from obs.model import FlushResult, Snapshot, SpanKind
@@ -24,7 +32,6 @@ from obs.protocols import (
     Gauge,
     Histogram,
     Propagator,
-    PullExporter,
     Sampler,
 )
 from obs.trace import Tracer
@@ -77,7 +84,7 @@ class Obs(Unique):
         version: str = "",
         environment: str = "",
         resource: Mapping[str, str] | None = None,
-        exporters: Iterable[PullExporter] = (),
+        exporters: Iterable[Exporter] = (),
         runtime: bool = True,
         sampler: Sampler | None = None,
         propagators: Iterable[str | Propagator] = ("tracecontext", "baggage"),
@@ -104,7 +111,8 @@ class Obs(Unique):
             clock=clock,
             diag=diag,
         )
-        listeners = Listeners(trace)
+        spans = Intake("traces")
+        listeners = Listeners(trace, spans.put)
         hooks: list[Hook] = [GcGuard()]
         if runtime:
             from obs.runtime import Runtime  # noqa: PLC0415 - psutil, platform
@@ -121,6 +129,7 @@ class Obs(Unique):
         self._lifecycle = Lifecycle(
             exporters,
             lambda name: InstanceSource(metrics, listeners, diag, find_resource, name),
+            partial(make_lanes, spans, trace, metrics, find_resource, shutdown_timeout),
             hooks,
             diag,
             shutdown_timeout,
@@ -139,7 +148,7 @@ class Obs(Unique):
         self._lifecycle.start()
         return Running(self)
 
-    def attach(self, exporter: PullExporter) -> None:
+    def attach(self, exporter: Exporter) -> None:
         """Add an exporter; it starts at once if the instance runs in this process.
 
         Raises:
@@ -147,9 +156,29 @@ class Obs(Unique):
         """
         self._lifecycle.attach(exporter)
 
-    def detach(self, exporter: PullExporter) -> None:
+    def detach(self, exporter: Exporter) -> None:
         """Close an exporter and forget it; one that is not attached is ignored."""
         self._lifecycle.detach(exporter)
+
+    def flush(self, timeout: float | None = None) -> FlushResult:
+        """Send what has been recorded so far, and one snapshot of the metrics.
+
+        Args:
+            timeout: When to give up, in seconds; ``shutdown_timeout`` when None.
+
+        Returns:
+            What was acknowledged meanwhile, and never more: spans and logs one by one, of
+            metrics the pushes. What is pending is tried again afterwards.
+
+        Threads: any; it blocks its caller alone, for as long as ``timeout`` at most.
+        """
+        return self._lifecycle.flush(timeout)
+
+    async def aflush(self, timeout: float | None = None) -> FlushResult:
+        """Do what ``flush`` does, on another thread."""
+        import asyncio  # noqa: PLC0415 - who awaits has paid for it
+
+        return await asyncio.to_thread(self.flush, timeout)
 
     def close(self, timeout: float | None = None) -> FlushResult:
         """Stop what ``start`` started, by one deadline; what fails is said, not raised.
@@ -272,10 +301,10 @@ class Obs(Unique):
             parts, name, kind, labels, record, rules, is_endpoint=is_endpoint
         )
 
-    def _exit_notice(self) -> None:
-        lost = self._lifecycle.exporters and not self._lifecycle.ever_started
-        if lost and self.metrics.has_recorded():
-            text = "metrics were recorded, but start() was never called: none left."
+    def _exit(self) -> None:
+        self._lifecycle.exit()
+        if self._lifecycle.was_forgotten(self.metrics):
+            text = "metrics or spans were recorded, but start() was never called: none left."
             self.metrics.diag.say("not started", text)
 
 
@@ -315,9 +344,9 @@ class Running:
 _instances: WeakSet[Obs] = WeakSet()
 
 
-def _exit_notices() -> None:
+def _exit_all() -> None:
     for tel in list(_instances):
-        tel._exit_notice()
+        tel._exit()
 
 
-atexit.register(_exit_notices)
+atexit.register(_exit_all)

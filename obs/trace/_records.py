@@ -12,6 +12,8 @@ from obs.trace._span import Details, Span
 from obs.trace._values import Cleaner
 
 _NO_DETAILS = Details()
+_FIXED_BYTES = 256
+"""What a span has besides texts and numbers: ids, times, and what goes around values."""
 
 
 class SpanReader:
@@ -33,12 +35,16 @@ class SpanReader:
 
     def read(self, span: Span) -> SpanRecord:
         """Give the record of a span that has ended."""
+        return self.sized(span)[0]
+
+    def sized(self, span: Span) -> tuple[SpanRecord, int]:
+        """Give the record of a span that has ended, and about how many bytes it has."""
         clean = Cleaner(self._limits, self._diag, self._render)
         details = span.details or _NO_DETAILS
         cut = dict(details.cut)
         start_ns = details.start_ns or span.started + span.offset
         # In the order in which they get of the record's room.
-        return SpanRecord(
+        record = SpanRecord(
             name=clean.name(span.name),
             status_message=clean.text(details.message),
             error_type=clean.text(details.error_type),
@@ -55,6 +61,7 @@ class SpanReader:
             outcome=details.outcome,
             remote_parent=span.parent_id != 0 and span.is_local_root,
         )
+        return record, _FIXED_BYTES + self._limits.record_bytes - clean.left
 
     def _counted(self, cut: dict[str, int]) -> dict[str, int]:
         if cut:

@@ -159,22 +159,25 @@ class Cleaner:
             record together may have.
         diag: Where cut values are counted.
         render: Gives the text of a stack.
+
+    Attributes:
+        left: How many bytes there are still room for; below 0 where they were too many.
     """
 
-    __slots__ = ("_chars", "_diag", "_left", "_render")
+    __slots__ = ("_chars", "_diag", "_render", "left")
 
     def __init__(
         self, limits: Limits, diag: Diag, render: Callable[[Stack], str] = repr
     ) -> None:
         self._chars = limits.value_chars
-        self._left = limits.record_bytes
+        self.left = limits.record_bytes
         self._diag = diag
         self._render = render
 
     @property
     def is_full(self) -> bool:
         """Whether the record has no room left."""
-        return self._left <= 0
+        return self.left <= 0
 
     def attributes(self, given: Mapping[Any, Any], limit: int) -> dict[str, Any]:
         """Give sane attributes: at most ``limit``, and as many as there is room for.
@@ -206,14 +209,14 @@ class Cleaner:
             encoded = fits.encode("utf-8", "replace")
             size = len(encoded)
             fits = encoded.decode()
-        if size > self._left:
+        if size > self.left:
             # Four bytes are what a character may take, three what the ellipsis takes.
-            room = self._left if fits.isascii() else self._left // 4
+            room = self.left if fits.isascii() else self.left // 4
             fits = _cut(fits, room - 2, keep_end=keep_end) if room > 2 else ""
-            self._left = size = len(fits.encode())
+            self.left = size = len(fits.encode())
         if len(fits) < len(text):
             self._diag.truncated("traces")
-        self._left -= size
+        self.left -= size
         return fits
 
     def value(self, value: Any, depth: int = DEPTH) -> Any:
@@ -221,7 +224,7 @@ class Cleaner:
         kind = type(value)
         if kind is str:
             return self.text(value)
-        self._left -= 8
+        self.left -= 8
         if kind is bool or kind is float:
             return value
         try:

@@ -67,7 +67,7 @@ KNOWN = [
 ]
 
 SOME_LINES = re.compile(
-    r"( in 'read(\.process)?'| \((_begins|_ends)\).*|_records\.py:\d+ \(read\).*)"
+    r"( in 'read(\.process|\.failing)?'| \((_begins|_ends)\).*|_records\.py:\d+ \(read\).*)"
     r": (in the child: )?the point was not reached$"
 )
 """Lines that do not come each time: the interpreter reports fewer of a loop or a long

@@ -1,6 +1,6 @@
 """Drives an exporter as its lane does, and reads back what arrived."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic, sleep
 from typing import Any, Literal, NoReturn, TypeAlias
 
@@ -128,24 +128,23 @@ class Driver:
             return True
         return False
 
-    def divide(self, batch: Batch) -> list[Payload]:
-        """Give payloads, a batch of records halved until they fit, as by a lane.
+    def divide(self, batch: Batch) -> Iterator[tuple[Sequence[Any], Payload]]:
+        """Give payloads that fit, and the records of the batch that each was made of.
 
-        A single record that does not fit is dropped.
+        A batch of records is halved until its payloads fit, as by a lane; a single record
+        that does not fit is dropped.
         """
         payloads = self.encode(batch)
         limit = self.exporter.delivery.max_bytes
         n = len(batch.records)
         if not n or all(size_of(payload) <= limit for payload in payloads):
-            return payloads
-        if n == 1:
-            return [Payload(b"", 0, {"limit": 1})]
-        halves = batch.records[: n // 2], batch.records[n // 2 :]
-        return [
-            payload
-            for half in halves
-            for payload in self.divide(batch._replace(records=half))
-        ]
+            for payload in payloads:
+                yield batch.records, payload
+        elif n == 1:
+            yield batch.records, Payload(b"", 0, {"limit": 1})
+        else:
+            for half in (batch.records[: n // 2], batch.records[n // 2 :]):
+                yield from self.divide(batch._replace(records=half))
 
     def send(self, payload: Payload) -> Ack:
         """Send a payload to a backend that is well."""
@@ -166,7 +165,7 @@ class Driver:
 
     def push(self, batch: Batch) -> list[Payload]:
         """Encode a batch and send all of it; give the payloads."""
-        payloads = self.divide(batch)
+        payloads = [payload for _, payload in self.divide(batch)]
         for payload in payloads:
             if payload.records:
                 self.send(payload)

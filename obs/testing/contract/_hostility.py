@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from obs.model import MetricFamily, Payload
+from obs.model import LogRecord, MetricFamily, Payload, SpanRecord
 from obs.testing.contract._base import Checks
 from obs.testing.contract._driver import Driver, Signal, text_of
 from obs.testing.contract._forms import Arrived, Histogram, Log, Number, Span
@@ -131,11 +131,11 @@ def _good(ids: Ids, signal: Signal) -> Any:
 
 
 def _identity(record: Any) -> object:
-    """Give by what a record is known, in the form that was sent or that arrived."""
-    if isinstance(record, Log) or hasattr(record, "event"):
-        return record.event
-    if isinstance(record, Span) or hasattr(record, "trace_id"):
-        return record.trace_id, record.span_id
+    """Give what is to be the same of a record that was sent and one that arrived."""
+    if isinstance(record, Log | LogRecord):
+        return record.event, record.fields.get("place")
+    if isinstance(record, Span | SpanRecord):
+        return record.trace_id, record.span_id, record.name
     return None
 
 

@@ -64,35 +64,34 @@ def compare(
 
     An exporter of increases may leave out where nothing was counted.
     """
-    found = {key_of(p): p for p in arrived if isinstance(p, Number | Histogram)}
+    keys = {key_of(point) for point in wanted}
+    found: dict[Key, Point] = {}
+    strays: list[Arrived] = []
+    for came in arrived:
+        if not isinstance(came, Number | Histogram) or (
+            key_of(came) in found or key_of(came) not in keys
+        ):
+            strays.append(came)
+        else:
+            found[key_of(came)] = came
     missing = [
         point
         for point in wanted
         if key_of(point) not in found and not (driver.is_delta and is_zero(point))
     ]
     driver.need(
-        not missing,
-        f"{len(missing)} of {len(wanted)} points did not arrive, the first of them "
-        f"{text_of(missing[:1])}. Each point of a batch arrives, empty labels and zeros "
-        "too.",
-    )
-    keys = {key_of(point) for point in wanted}
-    extra = [p for p in arrived if not isinstance(p, Number | Histogram)]
-    others = [p for key, p in found.items() if key not in keys]
-    driver.need(
-        not extra and not others and len(found) == len(arrived),
-        f"{len(arrived)} points arrived of {len(wanted)} sent, among them "
-        f"{text_of((extra or others)[:1])}. Each point of a batch arrives once, and "
-        "nothing else.",
+        not missing and not strays,
+        f"of {len(wanted)} points {len(missing)} did not arrive {text_of(missing[:1])}, "
+        f"and {len(strays)} arrived that were not sent, or twice {text_of(strays[:1])}. "
+        "Each point of a batch arrives once, empty labels and zeros too.",
     )
     for point in wanted:
-        if key_of(point) in found:
-            came = found[key_of(point)]
-            driver.need(
-                is_close(point, came),
-                f"{text_of(came)} arrived, {text_of(point)} was sent. Values arrive as "
-                "they are.",
-            )
+        came = found.get(key_of(point), point)
+        driver.need(
+            is_close(point, came),
+            f"{text_of(came)} arrived, {text_of(point)} was sent. Values arrive as they "
+            "are.",
+        )
 
 
 def check_counted(

@@ -2,14 +2,13 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from obs.model import Batch, Payload
 from obs.testing.contract._base import Checks
-from obs.testing.contract._driver import Driver, Signal, size_of, text_of
+from obs.testing.contract._driver import Driver, Signal, text_of
 from obs.testing.contract._forms import Log, Span
 from obs.testing.contract._hostile import Ids
 from obs.testing.contract._points import check_counted
@@ -72,9 +71,10 @@ class RecordChecks(Checks):
         self.skip_unless(driver, signal)
         begin = 0
         batch = driver.records(signal, _larger_than(driver, signal))
-        for part, payload in _divided(driver, batch):
+        for part, payload in driver.divide(batch):
             end = begin + payload.records + sum(payload.dropped.values())
-            driver.send(payload)
+            if payload.records:
+                driver.send(payload)
             wanted = {_name(record) for record in part[begin:end]}
             arrived = [_name(record) for record in driver.fresh(payload.records)]
             others = [name for name in arrived if name not in wanted]
@@ -128,18 +128,6 @@ def _larger_than(driver: Driver, signal: Signal) -> list[Any]:
     limit = driver.exporter.delivery.max_bytes
     chars = max(8, min(1_000, limit // 8))
     return _many(signal, max(40, min(4_000, 4 * limit // chars)), chars)
-
-
-def _divided(driver: Driver, batch: Batch) -> Iterator[tuple[Sequence[Any], Payload]]:
-    """Give payloads that fit, each with the records of the batch it was made of."""
-    payloads = driver.encode(batch)
-    limit, n = driver.exporter.delivery.max_bytes, len(batch.records)
-    if n < 2 or all(size_of(payload) <= limit for payload in payloads):
-        for payload in payloads:
-            yield batch.records, payload
-        return
-    for half in (batch.records[: n // 2], batch.records[n // 2 :]):
-        yield from _divided(driver, batch._replace(records=half))
 
 
 def _compare(driver: Driver, wanted: Sequence[Any], arrived: Sequence[Any]) -> None:

@@ -228,18 +228,21 @@ A, B = Number("a", {}, 1), Number("b", {"l": "x"}, 2)
     [
         (
             [A, B],
-            "2 points arrived of 1 sent, among them [Number(name='b', labels={'l': 'x'}, "
-            "value=2)]. Each point of a batch arrives once, and nothing else.",
+            "of 1 points 0 did not arrive [], and 1 arrived that were not sent, or twice "
+            "[Number(name='b', labels={'l': 'x'}, value=2)]. Each point of a batch "
+            "arrives once, empty labels and zeros too.",
         ),
         (
-            [A, "forged"],
-            "2 points arrived of 1 sent, among them ['forged']. Each point of a batch "
-            "arrives once, and nothing else.",
+            ["forged"],
+            "of 1 points 1 did not arrive [Number(name='a', labels={}, value=1)], and 1 "
+            "arrived that were not sent, or twice ['forged']. Each point of a batch "
+            "arrives once, empty labels and zeros too.",
         ),
         (
             [A, A],
-            "2 points arrived of 1 sent, among them []. Each point of a batch arrives "
-            "once, and nothing else.",
+            "of 1 points 0 did not arrive [], and 1 arrived that were not sent, or twice "
+            "[Number(name='a', labels={}, value=1)]. Each point of a batch arrives once, "
+            "empty labels and zeros too.",
         ),
         (
             [replace(A, value=2)],

@@ -1,0 +1,354 @@
+"""All lanes of one instance: the tick that feeds them, flush, close, forks and exits."""
+
+import sys
+from _thread import start_new_thread
+from collections.abc import Callable, Sequence
+from random import Random
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Any, TypeAlias
+
+from obs._diag import Diag
+from obs._foreign import is_the_hosts
+from obs._fork import on_fork
+from obs.catalog import CATALOG
+from obs.delivery._intake import Intake
+from obs.delivery._lane import Lane, Queue
+from obs.delivery._ledger import Ledger
+from obs.delivery._pushes import PushQueue
+from obs.delivery._records import RecordQueue, Sized
+from obs.delivery._worker import Worker
+from obs.errors import DefinitionError, type_name
+from obs.limits import Limits
+from obs.metrics import Registry
+from obs.model import FlushResult, LaneResult, Resource, Scope, Snapshot
+from obs.protocols import PushExporter
+
+TICK = 0.5
+"""Seconds between two looks at the intakes."""
+SHORT_TICK = 0.05
+"""The same while records come fast."""
+CHUNK = 512
+"""How many records are made ready at once."""
+
+Read: TypeAlias = Callable[[Any], "Sized | None"]
+"""Makes of what was recorded a record and its size; None of what is not to be sent."""
+
+
+class Lanes:
+    """The push exporters of one instance.
+
+    Threads: any; of ``add``, ``remove``, ``start`` and ``close`` one call at a time.
+
+    Args:
+        intakes: Where records come from, and what makes them ready.
+        registry: Whose snapshots are pushed.
+        resource: Gives who sends.
+        diag: Where failures are said.
+        limits: How much may wait.
+        shutdown_timeout: Seconds that the exit of a forked child may take.
+
+    Attributes:
+        scope: Which instrumentation sends.
+        ledgers: What became of everything, by signal and exporter.
+        produced: How many records were made, by signal.
+    """
+
+    scope = Scope()
+
+    def __init__(
+        self,
+        intakes: Sequence[tuple[Intake, Read]],
+        registry: Registry,
+        resource: Callable[[], Resource],
+        diag: Diag,
+        limits: Limits,
+        shutdown_timeout: float,
+    ) -> None:
+        self._intakes = intakes
+        self._registry = registry
+        self._resource = resource
+        self._diag = diag
+        self._limits = limits
+        self._timeout = shutdown_timeout
+        self._durations = registry.block(CATALOG["obs.export.duration"])
+        self._workers: dict[str, Worker] = {}
+        self._random = Random()
+        self._is_running = False
+        self._is_forked = False
+        self._is_known_to_multiprocessing = False
+        self._counted: dict[str, tuple[int, int]] = {}
+        self.ledgers: dict[tuple[str, str], Ledger] = {}
+        self.produced = dict.fromkeys([it.signal for it, _ in intakes], 0)
+        self._begin()
+        on_fork(self)
+
+    @property
+    def resource(self) -> Resource:
+        """Who sends; another after a fork."""
+        return self._resource()
+
+    def snapshot(self) -> Snapshot:
+        """Read the registry."""
+        return self._registry.snapshot()
+
+    def say(self, reason: str, text: str) -> None:
+        """Write a line to stderr, at most one a minute for each reason."""
+        self._diag.say(reason, text)
+
+    def took(self, signal: str, exporter: str, seconds: float) -> None:
+        """Observe how long one send took."""
+        self._durations.series((signal, exporter)).observe(seconds)
+
+    def workers(self) -> list[Worker]:
+        """Give those of the exporters that there are."""
+        return list(self._workers.values())
+
+    def add(self, exporter: PushExporter) -> None:
+        """Give an exporter a lane; it runs at once if the others do.
+
+        Raises:
+            DefinitionError: Another exporter has its name.
+        """
+        name = exporter.name
+        if name in self._workers:
+            text = (
+                f"exporter {name!r}: another exporter has this name. "
+                "Give one of them name=..."
+            )
+            raise DefinitionError(text)
+        worker = self._workers[name] = self._worker(exporter)
+        for ledger in worker.ledgers:
+            self._durations.series((ledger.signal, name))
+        self._open_intakes()
+        if self._is_running:
+            self._start_threads()
+
+    def remove(self, exporter: PushExporter, deadline: float) -> None:
+        """Send what waits for an exporter, close it, and forget it."""
+        worker = self._workers.get(exporter.name)
+        if worker is None or worker.exporter is not exporter:
+            return
+        if self._is_running:
+            self.tick(deadline)
+            _close([worker], deadline)
+        del self._workers[exporter.name]
+        self._open_intakes()
+
+    def start(self) -> None:
+        """Start the threads that are not running."""
+        if not self._is_running:
+            self._is_running = True
+            for name, worker in self._workers.items():
+                if worker.is_over:
+                    self._workers[name] = self._worker(worker.exporter)
+            self._open_intakes()
+        self._end_with_multiprocessing()
+        self._start_threads()
+
+    def flush(self, deadline: float) -> FlushResult:
+        """Send what there is, and a snapshot of the metrics, by a deadline."""
+        workers = self.workers()
+        before = [worker.counts() for worker in workers]
+        self.tick(deadline)
+        for worker in workers:
+            worker.hurry()
+        if self._is_running:
+            _wait(workers, deadline)
+        return _results(workers, before)
+
+    def close(self, deadline: float) -> FlushResult:
+        """Send what there is and end, by a deadline; what is left is counted."""
+        workers = self.workers()
+        before = [worker.counts() for worker in workers]
+        if self._is_running:
+            self._is_running = False
+            for intake, _ in self._intakes:
+                intake.close()
+            self.tick(deadline)
+            _close(workers, deadline)
+            self._wake.set()
+            if self._ticker is not None:
+                self._ticker.join(max(deadline - monotonic(), 0.0))
+            self._begin()
+        return _results(workers, before)
+
+    def tick(self, deadline: float) -> int:
+        """Move what was recorded to every lane; give how many records that were."""
+        left = max(deadline - monotonic(), 0.0)
+        if not self._ticking.acquire(timeout=min(left, 3_600.0)):
+            return 0
+        try:
+            return sum(self._move(intake, read) for intake, read in self._intakes)
+        finally:
+            self._ticking.release()
+
+    def exit(self) -> None:
+        """Close at the end of the process; quick where a forked child recorded nothing."""
+        if self._is_forked and not self.has_recorded():
+            return
+        self.close(monotonic() + self._timeout)
+
+    def after_fork_in_child(self) -> None:
+        """Start anew: threads and what they were to send belong to the parent.
+
+        Threads are started again by the first record; where metrics are pushed at once,
+        for a number that is counted tells nobody.
+        """
+        self._begin()
+        self._random.seed()
+        self._is_forked = self._is_running
+        self.produced = dict.fromkeys(self.produced, 0)
+        self._counted = {}
+        for ledger in self.ledgers.values():
+            ledger.clear()
+        for name, worker in self._workers.items():
+            self._workers[name] = self._worker(worker.exporter)
+        for intake, _ in self._intakes:
+            intake.forked(self._start_soon if self._is_running else None)
+        if self._is_running:
+            self._end_with_multiprocessing()
+            if any("metrics" in it.exporter.signals for it in self._workers.values()):
+                self._start_soon()
+
+    def _begin(self) -> None:
+        self._ticking = Lock()
+        self._starting = Lock()
+        self._wake = Event()
+        self._ticker: Thread | None = None
+
+    def _worker(self, exporter: PushExporter) -> Worker:
+        delivery = exporter.delivery
+        queues: list[Queue] = []
+        for signal in sorted(exporter.signals):
+            key = (signal, exporter.name)
+            if key not in self.ledgers:
+                self.ledgers[key] = Ledger(signal, exporter.name, self._diag)
+            ledger = self.ledgers[key]
+            if signal == "metrics":
+                queues.append(PushQueue(ledger, delivery, self._random, monotonic()))
+            else:
+                queues.append(RecordQueue(ledger, delivery, self._limits, self._random))
+        return Worker(exporter, Lane(queues, delivery), self)
+
+    def _open_intakes(self) -> None:
+        for intake, _ in self._intakes:
+            takers = [
+                it for it in self.workers() if intake.signal in it.exporter.signals
+            ]
+            intake.open(self._limits.queue_records if takers else 0)
+
+    def _start_threads(self) -> None:
+        with self._starting:
+            for worker in self.workers():
+                worker.start()
+            if self._ticker is None and self._workers:
+                ticker = Thread(target=self._run, name="obs-tick", daemon=True)
+                try:
+                    ticker.start()
+                except RuntimeError as error:  # no more threads, or at the very end
+                    self.say("thread", f"no thread could be started: {error}.")
+                else:
+                    self._ticker = ticker
+
+    def _start_soon(self) -> None:
+        """Start the threads from where no lock may be taken."""
+        try:
+            start_new_thread(self._start_threads, ())
+        except RuntimeError:  # flush and close do their work then
+            return
+
+    def _run(self) -> None:
+        """Tick until the end of the lanes."""
+        wake, pause = self._wake, TICK
+        while not wake.wait(pause):
+            try:
+                moved = self.tick(monotonic() + TICK)
+            except BaseException as error:  # noqa: BLE001 - nobody else would feed the lanes
+                self.say("tick", f"a tick raised {type_name(error)}: {error}.")
+                moved = 0
+            pause = SHORT_TICK if moved >= CHUNK else TICK
+
+    def _move(self, intake: Intake, read: Read) -> int:
+        signal = intake.signal
+        lost, late = intake.lost.read(), intake.late.read()
+        lost_before, late_before = self._counted.get(signal, (0, 0))
+        self._counted[signal] = (int(lost), int(late))
+        new_lost, new_late = int(lost) - lost_before, int(late) - late_before
+        self.produced[signal] += new_lost + new_late
+        takers = [it for it in self.workers() if signal in it.exporter.signals]
+        left = moved = len(intake)
+        while left > 0 or new_lost or new_late:
+            records = intake.take(min(left, CHUNK))
+            ready = [it for it in (self._ready(read, one) for one in records) if it]
+            self.produced[signal] += len(ready)
+            for worker in takers:
+                worker.put(signal, ready, new_lost, new_late)
+            left -= CHUNK
+            new_lost = new_late = 0
+        return moved
+
+    def _ready(self, read: Read, record: Any) -> "Sized | None":
+        try:
+            return read(record)
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
+            self.say("tick", f"a record was left out: {type_name(error)}: {error}.")
+            return None
+
+    def has_recorded(self) -> bool:
+        """Whether anything has been recorded in this process."""
+        return (
+            any(len(intake) for intake, _ in self._intakes)
+            or any(self.produced.values())
+            or self._registry.has_recorded()
+        )
+
+    def _end_with_multiprocessing(self) -> None:
+        """Have children that ``multiprocessing`` makes deliver what they have recorded.
+
+        They end by ``os._exit``, past ``atexit``, but run finalizers before.
+        """
+        process = sys.modules.get("multiprocessing.process")
+        util = sys.modules.get("multiprocessing.util")
+        if process is None or util is None:
+            return
+        if process.parent_process() is not None and not self._is_forked:
+            util.Finalize(None, self.exit, exitpriority=0)
+        if not self._is_known_to_multiprocessing:
+            self._is_known_to_multiprocessing = True
+            util.register_after_fork(self, _exit_with_multiprocessing)
+
+
+def _exit_with_multiprocessing(lanes: Lanes) -> None:
+    from multiprocessing.util import Finalize  # noqa: PLC0415 - it is who calls us
+
+    Finalize(None, lanes.exit, exitpriority=0)
+
+
+def _close(workers: Sequence[Worker], deadline: float) -> None:
+    for worker in workers:
+        worker.close(deadline)
+    _wait(workers, deadline)
+    for worker in workers:
+        worker.abandon()
+
+
+def _wait(workers: Sequence[Worker], deadline: float) -> None:
+    """Wait for all; those without a thread of their own run here, each for its share."""
+    here = [worker for worker in workers if not worker.has_thread]
+    for index, worker in enumerate(here):
+        left = deadline - monotonic()
+        worker.wait(monotonic() + left / (len(here) - index))
+    for worker in workers:
+        worker.wait(deadline)
+
+
+def _results(
+    workers: Sequence[Worker], before: Sequence[dict[str, tuple[int, int, int]]]
+) -> FlushResult:
+    lanes: dict[str, LaneResult] = {}
+    for worker, counts in zip(workers, before, strict=True):
+        lanes[worker.exporter.name] = worker.result(counts)
+    return FlushResult.over(lanes)

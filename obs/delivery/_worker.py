@@ -1,0 +1,332 @@
+"""The thread of one lane: it does what the state machine says."""
+
+from collections.abc import Iterable, Sequence
+from threading import Condition, Thread
+from time import monotonic, time_ns
+from typing import Protocol
+
+from obs._foreign import is_the_hosts
+from obs.delivery._lane import Action, EncodePush, EncodeRecords, End, Lane, Send, Wait
+from obs.delivery._ledger import Ledger
+from obs.delivery._records import RecordQueue, Sized
+from obs.errors import ExportFailed, shown, type_name
+from obs.model import Ack, Batch, LaneResult, Payload, Resource, Scope, Snapshot
+from obs.protocols import PushExporter
+
+CLOSING = 0.05
+"""Seconds that closing an exporter may take where the deadline has passed already."""
+PAUSE = 1.0
+"""Seconds that a lane rests after an error of its own."""
+
+
+class Host(Protocol):
+    """What a worker needs of its instance."""
+
+    scope: Scope
+
+    @property
+    def resource(self) -> Resource:
+        """Who sends."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Read the registry."""
+        ...
+
+    def say(self, reason: str, text: str) -> None:
+        """Write a line to stderr, at most one a minute for each reason."""
+        ...
+
+    def took(self, signal: str, exporter: str, seconds: float) -> None:
+        """Observe how long one send took."""
+        ...
+
+
+class Worker:
+    """Drives one exporter, on a thread of its own or on the caller's.
+
+    Threads: any may call; what an exporter does happens on one at a time.
+
+    Args:
+        exporter: What it drives.
+        lane: Says what is to be done.
+        host: Where the data come from.
+
+    Attributes:
+        exporter: As given.
+        lane: As given.
+        is_over: Whether its books are closed.
+    """
+
+    def __init__(self, exporter: PushExporter, lane: Lane, host: Host) -> None:
+        self.exporter = exporter
+        self.lane = lane
+        self._host = host
+        self._changed = Condition()
+        self._thread: Thread | None = None
+        self._sending: Send | None = None
+        self._is_driven = False
+        self._is_closed = False
+        self.is_over = False
+
+    def start(self) -> None:
+        """Start the thread; where none can be started, flush and close do its work."""
+        if self._thread is not None or self.is_over:
+            return
+        thread = Thread(target=self._run, name=f"obs-{self.exporter.name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter is ending
+            self._say("thread", f"its lane has no thread: {error}.")
+        else:
+            self._thread = thread
+
+    def put(self, signal: str, records: Sequence[Sized], lost: int, late: int) -> None:
+        """Take the records of a tick, and count those that the intake had no room for."""
+        with self._changed:
+            for queue in self.lane.queues:
+                if isinstance(queue, RecordQueue) and queue.signal == signal:
+                    queue.put(records, monotonic())
+                    queue.drop("queue_full", lost)
+                    queue.drop("closed", late)
+            self._changed.notify_all()
+
+    def hurry(self) -> None:
+        """Have sent at once what there is."""
+        with self._changed:
+            self.lane.hurry()
+            self._changed.notify_all()
+
+    def close(self, deadline: float) -> None:
+        """Have the lane end; ``wait`` waits for it."""
+        with self._changed:
+            self.lane.close(deadline)
+            self._changed.notify_all()
+
+    def wait(self, deadline: float) -> None:
+        """Wait until nothing is owed, or after ``close`` until the thread has ended."""
+        if self._thread is None:
+            self._run(until=deadline)
+        elif self.lane.deadline is not None:
+            self._thread.join(max(deadline - monotonic(), 0.0))
+        else:
+            with self._changed:
+                left = max(deadline - monotonic(), 0.0)
+                self._changed.wait_for(lambda: not self.lane.owed, left)
+
+    def abandon(self) -> None:
+        """Count what is left, whatever the thread is doing; it goes on alone."""
+        self._end()
+        if self._thread is None:
+            self._close_exporter()
+
+    def result(self, before: "dict[str, tuple[int, int, int]]") -> LaneResult:
+        """Give what came of it since ``counts`` gave ``before``."""
+        with self._changed:
+            sums = [0, 0, 0]
+            for signal, counts in self.counts().items():
+                for index, count in enumerate(counts):
+                    sums[index] += count - before[signal][index]
+            delivered, lost, unknown = sums
+            return LaneResult(delivered, self.lane.owed, lost, unknown)
+
+    def counts(self) -> dict[str, tuple[int, int, int]]:
+        """Give what was delivered, lost and unknown so far, by signal."""
+        ledgers = [queue.ledger for queue in self.lane.queues]
+        return {it.signal: (it.delivered, it.lost, it.unknown) for it in ledgers}
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether it runs by itself."""
+        return self._thread is not None
+
+    @property
+    def ledgers(self) -> Iterable[Ledger]:
+        """The ledgers of its signals."""
+        return [queue.ledger for queue in self.lane.queues]
+
+    def _run(self, until: float | None = None) -> None:
+        """Do what is to be done: for ever, or on a caller's thread while it waits."""
+        with self._changed:
+            if self._is_driven or self.is_over:
+                return
+            self._is_driven = True
+        try:
+            while self._survives(until):
+                pass
+            if self.is_over:
+                self._close_exporter()
+        finally:
+            with self._changed:
+                self._is_driven = False
+
+    def _survives(self, until: float | None) -> bool:
+        try:
+            return self._step(until)
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
+            self._say_raised("lane", error)
+            with self._changed:
+                self._changed.wait(PAUSE)
+            return True
+
+    def _step(self, until: float | None) -> bool:
+        """Do one thing; give whether there is more."""
+        with self._changed:
+            if self.is_over:
+                return False
+            now = monotonic()
+            is_closing = self.lane.deadline is not None
+            is_done = not (is_closing or self.lane.owed)
+            if until is not None and (is_done or now >= until):
+                return False
+            action = self.lane.next_action(now)
+            if isinstance(action, Wait):
+                end = action.until if until is None else min(action.until, until)
+                self._changed.wait(_timeout(end - now))
+                return True
+            if isinstance(action, Send):
+                self._sending = action
+        self._act(action)
+        return not isinstance(action, End)
+
+    def _act(self, action: Action) -> None:
+        if isinstance(action, EncodeRecords):
+            self._encode_records(action)
+        elif isinstance(action, EncodePush):
+            self._encode_push(action)
+        elif isinstance(action, Send):
+            self._send(action)
+        else:
+            self._end()
+
+    def _encode_records(self, action: EncodeRecords) -> None:
+        batch = Batch(
+            action.queue.signal,  # type: ignore[arg-type]
+            self._host.resource,
+            self._host.scope,
+            records=action.shipment.records,
+            time_ns=time_ns(),
+        )
+        payloads = self._encode(batch)
+        with self._changed:
+            if self.is_over:
+                return
+            if payloads is None:
+                action.queue.unencodable()
+            else:
+                action.queue.encoded(payloads)
+            self._changed.notify_all()
+
+    def _encode_push(self, action: EncodePush) -> None:
+        snapshot = self._read()
+        payloads = None
+        if snapshot is not None:
+            changes = action.queue.changes(snapshot)
+            payloads = self._encode(
+                Batch(
+                    "metrics",
+                    self._host.resource,
+                    self._host.scope,
+                    families=changes.families,
+                    start_ns=changes.start_ns,
+                    time_ns=changes.time_ns,
+                    temporality=self.exporter.delivery.temporality,
+                )
+            )
+        with self._changed:
+            if self.is_over:
+                return
+            if snapshot is None or payloads is None:
+                action.queue.unencodable()
+            else:
+                action.queue.encoded(snapshot, payloads)
+            self._changed.notify_all()
+
+    def _read(self) -> Snapshot | None:
+        try:
+            return self._host.snapshot()
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
+            self._say_raised("snapshot", error)
+            return None
+
+    def _encode(self, batch: Batch) -> list[Payload] | None:
+        try:
+            return list(self.exporter.encode(batch))
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
+            self._say_raised("encode", error)
+            return None
+
+    def _send(self, action: Send) -> None:
+        failure: BaseException | None = None
+        ack = Ack(0)
+        started = monotonic()
+        try:
+            ack = self.exporter.send(action.payload, action.deadline)
+            if not isinstance(ack, Ack):
+                failure = TypeError(f"send() gave {shown(ack)}, not an Ack")
+        except BaseException as error:
+            if is_the_hosts(error):  # on a caller's thread: Ctrl-C
+                raise
+            failure = error
+        self._host.took(action.queue.signal, self.exporter.name, monotonic() - started)
+        with self._changed:
+            self._sending = None
+            if self.is_over:
+                return  # it is counted already
+            if failure is None:
+                action.queue.sent(ack)
+            else:
+                action.queue.failed(failure, monotonic())
+            self._changed.notify_all()
+        signal = action.queue.signal
+        if failure is not None:
+            self._say_failure(signal, failure, len(action.queue))
+        elif rejected := {why: n for why, n in ack.rejected.items() if n}:
+            self._say(f"rejected {signal}", f"the backend refused {signal}: {rejected}")
+
+    def _end(self) -> None:
+        """Close the books."""
+        with self._changed:
+            if self.is_over:
+                return
+            sending = None if self._sending is None else self._sending.queue
+            for queue in self.lane.queues:
+                queue.end(is_under_way=queue is sending)
+            self.is_over = True
+            self._changed.notify_all()
+
+    def _close_exporter(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        deadline = max(self.lane.deadline or 0.0, monotonic() + CLOSING)
+        try:
+            self.exporter.close(deadline)
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
+            self._say_raised("close", error)
+
+    def _say_failure(self, signal: str, failure: BaseException, waiting: int) -> None:
+        what = str(failure)
+        if not isinstance(failure, ExportFailed):
+            what = f"send() raised {type_name(failure)}: {what}"
+        self._say(f"export {signal}", f"{what} ({signal} that wait: {waiting})")
+
+    def _say_raised(self, what: str, error: BaseException) -> None:
+        self._say(what, f"{what}() raised {type_name(error)}: {shown(str(error))}")
+
+    def _say(self, reason: str, text: str) -> None:
+        name = self.exporter.name
+        self._host.say(f"{name} {reason}", f"exporter {name!r}: {text}")
+
+
+def _timeout(seconds: float) -> float | None:
+    """Give what a condition takes: None waits for ever."""
+    return None if seconds > 86_400 else max(seconds, 0.0)
