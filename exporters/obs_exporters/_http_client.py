@@ -41,6 +41,7 @@ GZIP_BYTES = 1_024
 RETRY_AFTER_SECONDS = 3_600.0
 """The longest wait that a backend may ask for."""
 
+_FROM_GATEWAYS = (502, 504)
 _SHOWN_BYTES = 200
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -259,9 +260,9 @@ def failed(
         retryable: Statuses after which the same body may be sent again.
 
     Returns:
-        One with the reason ``http_<status>`` and what ``Retry-After`` asks for (seconds or
-        a date, at most an hour; what is negative or junk is ignored). It was not taken;
-        only behind a gateway that gave up (502, 504) it may have been: ``sent``.
+        With the reason ``http_<status>`` and what ``Retry-After`` asks for (seconds or a
+        date, at most an hour; what is negative or junk is ignored). ``sent`` only where a
+        gateway answered, which does not know: all else says that nothing was taken.
     """
     status = answer.status
     text = f"exporter {exporter!r}: the backend answered {status}"
@@ -273,7 +274,7 @@ def failed(
         f"{text}.",
         retryable=status in retryable,
         retry_after=_retry_after(answer.headers.get("retry-after", "")),
-        sent=status in (502, 504),
+        sent=status in _FROM_GATEWAYS,
         reason=f"http_{status}",
     )
 

@@ -817,8 +817,23 @@ class TestFailed:
         )
         assert error.retryable is is_retryable
         assert error.reason == f"http_{status}"
-        assert error.sent
         assert error.retry_after is None
+
+    @pytest.mark.parametrize(
+        ("status", "sent"),
+        [
+            (302, False),
+            (400, False),
+            (429, False),
+            (500, False),
+            (503, False),
+            (502, True),
+            (504, True),
+        ],
+    )
+    def test_only_behind_a_gateway_it_may_have_arrived(self, status, sent):
+        error = failed("x", Answer(status, {}, b""), {429, 502, 503, 504})
+        assert error.sent is sent
 
     def test_3xx_is_permanent_and_says_where_it_leads(self):
         error = failed("x", Answer(302, {"location": "http://h/"}, b""), {503})
