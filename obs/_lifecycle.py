@@ -108,7 +108,10 @@ class Lifecycle:
             if any(other is exporter for other in self.exporters):
                 return
             if _pushes(exporter):
-                self._get_lanes().add(exporter)
+                lanes = self._get_lanes()
+                lanes.add(exporter)
+                if self._is_running:
+                    lanes.start()
             elif self._is_running and _pulls(exporter):
                 self._start_one(exporter)
             self.exporters.append(exporter)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from time import monotonic
 from uuid import uuid4
 
@@ -175,7 +176,9 @@ def test_the_lanes_own_numbers_arrive_as_well(tel, collector, service):
 
     def exported():
         """What the last push says."""
-        found = {it.record["name"]: it.record for it in mine(collector.metrics(), service)}
+        found = {
+            it.record["name"]: it.record for it in mine(collector.metrics(), service)
+        }
         assert found["otel.sdk.exporter.operation.duration"]["histogram"]["dataPoints"]
         points = found["obs.exported"]["sum"]["dataPoints"]
         return {plain(it["attributes"])["signal"]: int(it["asInt"]) for it in points}
@@ -291,22 +294,30 @@ def test_the_demo_is_one_trace_in_the_collector(collector):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    (shown,) = re.findall(r"^trace ([0-9a-f]{32})", done.stdout, re.MULTILINE)
+    (shown,) = re.findall(r"^trace ([0-9a-f]{32}), .* (\d+) spans?", done.stdout, re.M)
     services = ("shop", "orders")
 
-    def spans():
-        return [
-            it
-            for it in collector.spans()
-            if it.record["traceId"] == shown and it.resource["service.name"] in services
-        ]
+    def traces():
+        found = defaultdict(list)
+        for it in collector.spans():
+            if it.resource["service.name"] in services:
+                found[it.record["traceId"]].append(it)
+        return found
 
-    drawn = int(re.search(r"(\d+) spans", done.stdout)[1])
-    found = eventually(lambda: len(spans()) == drawn and spans())
-    assert {it.resource["service.name"] for it in found} == set(services)
-    ids = {it.record["spanId"] for it in found}
-    roots = [it for it in found if it.record.get("parentSpanId", "") not in ids]
-    assert len(roots) == 1, "one tree over both services"
+    # What the demo draws is there, whole.
+    trace_id, count = shown
+    eventually(lambda: len(traces()[trace_id]) == int(count))
+    # A request that went all the way is one tree over both services and the queue.
+    whole = [
+        spans
+        for spans in traces().values()
+        if any(it.record["name"] == "Packing.pack" for it in spans)
+    ]
+    assert len(whole) > 3
+    for spans in whole:
+        assert {it.resource["service.name"] for it in spans} == set(services)
+        ids = {it.record["spanId"] for it in spans}
+        assert sum(it.record.get("parentSpanId") not in ids for it in spans) == 1
     names = {
         it.record["name"]
         for it in collector.metrics()
