@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from obs.errors import ExportFailed
 from obs_exporters import _http_connection
+from obs_exporters._http_answer import AnswerReader
 from obs_exporters._http_client import Answer, HttpClient, Tls, failed, gzipped
 from tests.faults.certificates import authority, mutual_context
 from tests.faults.modes import answer, raw
@@ -305,6 +306,16 @@ class TestConnection:
             post(client)
             sink.mode = "never_answer"
             error = failure(client, seconds=0.3)
+            assert len(sink.requests) == 2
+        assert error.sent
+        assert str(error) == text_of(sink, "waiting for the answer: out of time")
+
+    def test_a_kept_one_that_dies_in_its_answer_is_not_tried_again(self, clients):
+        with Sink() as sink:
+            client = clients(sink)
+            post(client)
+            sink.mode = raw(b"HTTP/1.1 2")
+            error = failure(client)
             assert len(sink.requests) == 2
         assert error.sent
 
@@ -739,6 +750,20 @@ class TestLife:
             assert sink.connections == 1
         assert errors[0].sent
         assert client._connection is None
+
+    def test_close_at_the_end_of_a_post_ends_the_connection(self, clients, monkeypatch):
+        real = AnswerReader.read
+
+        def closing(reader):
+            got = real(reader)
+            client.close()
+            return got
+
+        monkeypatch.setattr(AnswerReader, "read", closing)
+        with Sink() as sink:
+            client = clients(sink)
+            assert post(client).status == 200
+            assert client._connection is None
 
     def test_close_ends_a_post_that_has_no_socket_yet(self, clients, monkeypatch):
         real = socket.getaddrinfo
