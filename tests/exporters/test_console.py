@@ -358,6 +358,15 @@ def test_what_is_no_record_is_left_out_and_counted():
     assert list(exporter.encode(Batch("logs", SHOP))) == []
 
 
+def test_what_says_that_it_is_a_span_is_not_believed():
+    class Liar:
+        __class__ = SpanRecord
+
+    batch = Batch("traces", SHOP, records=[Liar()])
+    (payload,) = ConsoleExporter().encode(batch)
+    assert (payload.body, payload.records, payload.dropped) == ("", 0, {"invalid": 1})
+
+
 def test_after_close_sending_is_refused():
     exporter = ConsoleExporter(io.StringIO())
     exporter.close(soon())

@@ -1,6 +1,7 @@
 """JSON lines: what is written, and what happens to the file meanwhile."""
 
 import errno
+import fcntl
 import gzip
 import io
 import json
@@ -292,8 +293,6 @@ def test_an_empty_file_is_not_rotated(path):
 
 
 def test_while_another_process_rotates_the_lines_go_on_where_they_were(path):
-    import fcntl
-
     exporter = JsonLinesExporter(path, rotate_bytes=1_024)
     push(exporter, sized_logs(*range(10)))
     with path.open() as held:
@@ -302,6 +301,32 @@ def test_while_another_process_rotates_the_lines_go_on_where_they_were(path):
     assert len(events(path)) == 12
     push(exporter, sized_logs(12))
     assert (len(events(f"{path}.1")), events(path)) == (12, ["e0012"])
+
+
+def test_what_another_process_has_just_rotated_is_not_rotated_again(path, monkeypatch):
+    exporter = JsonLinesExporter(path, rotate_bytes=1_024)
+    push(exporter, sized_logs(*range(10)))
+    real = fcntl.flock
+
+    def later(descriptor, how):
+        if not Path(f"{path}.1").exists():
+            path.rename(f"{path}.1")
+            push(JsonLinesExporter(path), sized_logs(10))
+        real(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", later)
+    push(exporter, sized_logs(11))
+    assert len(events(f"{path}.1")) == 10
+    assert events(path) == ["e0010", "e0011"]
+
+
+def test_a_file_system_without_locks_is_rotated_all_the_same(path, monkeypatch):
+    def refuse(descriptor, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    push(JsonLinesExporter(path, rotate_bytes=1_024), sized_logs(*range(11)))
+    assert (len(events(f"{path}.1")), events(path)) == (10, ["e0010"])
 
 
 def test_a_rotation_that_fails_is_said_and_tried_again(path, monkeypatch):
@@ -412,8 +437,9 @@ def test_a_folder_that_is_missing_may_come_later(path):
     with pytest.raises(ExportFailed) as error:
         exporter.send(payload, soon())
     where = str(path.parent / "later" / "x.jsonl")
-    assert str(error.value).startswith("exporter 'jsonl': writing to '")
-    assert str(error.value).endswith("' failed: No such file or directory.")
+    assert str(error.value) == (
+        f"exporter 'jsonl': writing to {where!r} failed: No such file or directory."
+    )
     assert (error.value.retryable, error.value.sent) == (True, False)
     Path(where).parent.mkdir()
     assert exporter.send(payload, soon()).accepted == 1

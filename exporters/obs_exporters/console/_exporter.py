@@ -119,7 +119,9 @@ class ConsoleExporter:
         self._shown, self._shown_ns, self._drawn = {}, 0, None
 
     def _spans(self, batch: Batch) -> tuple[str, int]:
-        spans = [each for each in batch.records if isinstance(each, SpanRecord)]
+        # Not isinstance, which believes what a __class__ says.
+        records = batch.records
+        spans = [each for each in records if issubclass(type(each), SpanRecord)]
         drawn = waterfall(
             spans,
             width=_width(self._stream),

@@ -154,7 +154,7 @@ class JsonLinesExporter:
             self._file.write(body, deadline)
         except OSError as error:
             text = (
-                f"exporter {self.name!r}: writing to {shown(self._file.path)} failed: "
+                f"exporter {self.name!r}: writing to {self._file.path!r} failed: "
                 f"{error.strerror}."
             )
             has_part = self._file.has_part
