@@ -598,7 +598,7 @@ def test_a_pipe_that_is_full_is_waited_for_until_the_deadline(tmp_path):
 # --- the end
 
 
-def test_closing_twice_is_fine_and_sending_then_is_refused(path):
+def test_closing_twice_is_fine_and_sending_then_opens_the_file_again(path):
     exporter = JsonLinesExporter(path)
     push(exporter, logs("a"))
     (payload,) = exporter.encode(logs("b"))
@@ -606,10 +606,10 @@ def test_closing_twice_is_fine_and_sending_then_is_refused(path):
     exporter.close(soon())
     exporter.close(soon())
     assert len(descriptors()) == len(before) - 1
-    with pytest.raises(ExportFailed) as error:
-        exporter.send(payload, soon())
-    assert str(error.value) == "exporter 'jsonl': it is closed."
-    assert (error.value.retryable, error.value.reason) == (False, "closed")
+    exporter.send(payload, soon())
+    assert len(path.read_text().splitlines()) == 2
+    assert len(descriptors()) == len(before)
+    exporter.close(soon())
     JsonLinesExporter(path).close(soon())
 
 

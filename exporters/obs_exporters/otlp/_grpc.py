@@ -29,6 +29,9 @@ from obs_exporters.otlp._answers import retry_delay
 if TYPE_CHECKING:
     from obs_exporters.otlp._envelope import Body
 
+_UNCLEAR = frozenset({"DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE", "UNKNOWN"})
+"""Codes that gRPC gives itself, too: they do not say that nothing was taken."""
+
 RETRYABLE = frozenset(
     {
         "CANCELLED",
