@@ -362,7 +362,8 @@ class OneAnswer(threading.Thread):
     """Accepts one connection and answers its first bytes; ``peer`` stays open."""
 
     def __init__(self, server: socket.socket, reply: bytes):
-        super().__init__()
+        super().__init__(daemon=True)
+        server.settimeout(SECONDS)
         self._server, self._reply = server, reply
         self.peer = None
         self.start()
