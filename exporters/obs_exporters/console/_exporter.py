@@ -215,7 +215,7 @@ def _width(stream: Any) -> int:
 def _has_all(stream: Any, text: str) -> bool:
     try:
         text.encode(getattr(stream, "encoding", None) or "utf-8")
-    except (UnicodeEncodeError, LookupError, TypeError):
+    except Exception:  # noqa: BLE001 - detached, or of an encoding nobody knows
         return False
     return True
 
