@@ -100,7 +100,8 @@ class GrpcTransport:
         self._tls = tls if isinstance(tls, Tls) else Tls()
         self._gzip = gzip
         self._channel: Any = None
-        self._parents: list[Any] = []
+        self._call: Any = None
+        self._left: list[Any] = []
         self._is_closed = False
         wrong = self._wrong(parts.path, tls)
         if wrong:
@@ -130,33 +131,34 @@ class GrpcTransport:
         left = deadline - monotonic()
         if left <= 0:
             raise self._failure("there was no time left")
-        call = None
         try:
             channel = self._channel = self._channel or self._open()
             # No serializers: bytes go out and come in as they are.
             method = channel.unary_unary(_METHODS[body.signal])
             call = method.future(bytes(body), timeout=left, metadata=metadata)
+            self._call = call
             return call.result(timeout=left + _GRACE_SECONDS)  # type: ignore[no-any-return]
         except BaseException as error:
             if is_the_hosts(error):
-                if call is not None:
-                    call.cancel()
+                self._cancel()
                 raise
-            return self._ended(error, call)
+            return self._ended(error)
         finally:
+            self._call = None
             if self._is_closed:
                 self._drop()
 
     def close(self) -> None:
         """Close the channel; a call that runs on another thread fails."""
         self._is_closed = True
-        self._drop()
+        # A channel that is closed waits for its calls, so who runs one closes it.
+        if not self._cancel():
+            self._drop()
 
     def after_fork_in_child(self) -> None:
-        """Leave the channel to the parent: untouched, for closing it may wait for ever."""
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            self._parents.append(channel)
+        """Leave the channel to the parent."""
+        self._call = None
+        self._leave()
 
     def _open(self) -> Any:
         grpc = _library()
@@ -167,6 +169,22 @@ class GrpcTransport:
         chain, key = _read(tls.cert_file), _read(tls.key_file or tls.cert_file)
         credentials = grpc.ssl_channel_credentials(_read(tls.ca_file), key, chain)
         return grpc.secure_channel(self._target, credentials, _OPTIONS, packing)
+
+    def _cancel(self) -> bool:
+        call = self._call
+        if call is not None:
+            call.cancel()
+        return call is not None
+
+    def _leave(self) -> None:
+        """Never touch the channel again: grpcio's threads, which it needs, are gone.
+
+        With a call that another thread of the parent was in, closing it would wait for
+        ever, and break off that call in the parent (grpcio 1.85).
+        """
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            self._left.append(channel)
 
     def _drop(self) -> None:
         channel, self._channel = self._channel, None
@@ -191,14 +209,13 @@ class GrpcTransport:
             found = _lower(headers)
         return list(found.items())
 
-    def _ended(self, error: BaseException, call: Any) -> bytes:
+    def _ended(self, error: BaseException) -> bytes:
         """Give what a call that ended badly means: an exception, mostly."""
         grpc = _library()
         if isinstance(error, grpc.RpcError):
             return self._answered(error)
         if isinstance(error, grpc.FutureTimeoutError):
-            # Only where grpcio's own threads are gone, so closing it would wait, too.
-            self.after_fork_in_child()
+            self._leave()
             text = "no end of the call by its deadline"
             raise self._failure(text, sent=True) from error
         if isinstance(error, grpc.FutureCancelledError):
@@ -208,7 +225,7 @@ class GrpcTransport:
         text = type_name(error)
         if isinstance(error, OSError):
             text += f": {error}"
-        raise self._failure(text, sent=call is not None) from error
+        raise self._failure(text, sent=self._call is not None) from error
 
     def _answered(self, error: Any) -> bytes:
         code, details = error.code().name, error.details() or ""

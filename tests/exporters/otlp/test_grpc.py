@@ -152,7 +152,8 @@ def test_what_cannot_be_read_is_a_full_success(backend):
 
 
 def test_a_huge_answer_is_a_full_success(backend):
-    backend.answer = lambda call, context: bytes(1_000_000)
+    answer = partial("traces", 1, "x" * 70_000)  # of which nothing is read
+    backend.answer = lambda call, context: answer
     with exporting(backend.url) as exporter:
         assert sent(exporter) == Ack(1)
 
@@ -211,6 +212,13 @@ def test_retry_info_says_when(backend, code, seconds, nanos, retryable, delay):
     with exporting(backend.url) as exporter:
         error = refused(exporter)
     assert (error.retryable, error.retry_after) == (retryable, delay)
+
+
+def until(condition):
+    end = soon()
+    while not condition():
+        assert monotonic() < end
+        sleep(0.005)
 
 
 def held(backend):
@@ -291,10 +299,10 @@ def test_a_close_ends_a_send_on_another_thread(backend):
     with exporting(backend.url) as exporter:
         thread = threading.Thread(target=lambda: errors.append(refused(exporter)))
         thread.start()
-        end = soon()
-        while not backend.calls and monotonic() < end:
-            sleep(0.005)
+        until(lambda: backend.calls)
+        start = monotonic()
         exporter.close(soon())
+        assert monotonic() - start < 0.5
         thread.join(5)
         free.set()
     (error,) = errors
@@ -351,7 +359,7 @@ def test_a_file_that_is_not_there_fails_and_may_be_tried_again(tmp_path):
 
 
 FORKS = """
-import os, sys, threading
+import os, signal, sys, threading
 from time import monotonic
 from obs.errors import ExportFailed
 from obs.model import Batch, Resource, SpanRecord, TraceContext
@@ -373,6 +381,7 @@ def send(seconds):
 print("parent:", send(5.0), flush=True)
 child = os.fork()
 if not child:
+    signal.alarm(5)  # ends it where it hangs
     print("child:", send(1.0), flush=True)
     exporter.close(monotonic() + 1)
     os._exit(0)
@@ -398,6 +407,57 @@ def test_a_forked_child_sends_on_a_channel_of_its_own_or_fails_in_time(
         check=True,
     )
     assert done.stdout.splitlines() == ["parent: 1", f"child: {child}", "parent: 1"]
+
+
+BUSY = (
+    FORKS.partition("print(")[0]
+    + """
+def busy():
+    print("parent:", send(20.0), flush=True)
+
+thread = threading.Thread(target=busy)
+thread.start()
+sys.stdin.readline()
+child = os.fork()
+if not child:
+    signal.alarm(5)  # ends it where it hangs
+    start = monotonic()
+    exporter.after_fork_in_child()
+    exporter.close(start + 1)
+    print("child closed:", monotonic() - start < 0.5, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print("waited", flush=True)
+thread.join()
+exporter.close(monotonic() + 1)
+"""
+)
+
+
+@pytest.mark.parametrize("support", ["0", "1"])
+def test_a_child_forked_during_a_call_closes_and_leaves_the_call_alone(
+    backend, support
+):
+    free = held(backend)
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY, backend.url],
+        env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": support},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        until(lambda: backend.calls)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        assert lines == ["child closed: True\n", "waited\n"]
+        free.set()
+        assert process.communicate(timeout=20)[0] == "parent: 1\n"
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_what_grpc_itself_raises_is_a_failure(backend, monkeypatch):
