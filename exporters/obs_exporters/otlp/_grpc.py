@@ -100,7 +100,6 @@ class GrpcTransport:
         self._tls = tls if isinstance(tls, Tls) else Tls()
         self._gzip = gzip
         self._channel: Any = None
-        self._call: Any = None
         self._left: list[Any] = []
         self._is_closed = False
         wrong = self._wrong(parts.path, tls)
@@ -131,33 +130,30 @@ class GrpcTransport:
         left = deadline - monotonic()
         if left <= 0:
             raise self._failure("there was no time left")
+        call = None
         try:
             channel = self._channel = self._channel or self._open()
             # No serializers: bytes go out and come in as they are.
             method = channel.unary_unary(_METHODS[body.signal])
             call = method.future(bytes(body), timeout=left, metadata=metadata)
-            self._call = call
             return call.result(timeout=left + _GRACE_SECONDS)  # type: ignore[no-any-return]
         except BaseException as error:
             if is_the_hosts(error):
-                self._cancel()
+                if call is not None:
+                    call.cancel()
                 raise
-            return self._ended(error)
+            return self._ended(error, sent=call is not None)
         finally:
-            self._call = None
             if self._is_closed:
                 self._drop()
 
     def close(self) -> None:
         """Close the channel; a call that runs on another thread fails."""
         self._is_closed = True
-        # A channel that is closed waits for its calls, so who runs one closes it.
-        if not self._cancel():
-            self._drop()
+        self._drop()
 
     def after_fork_in_child(self) -> None:
         """Leave the channel to the parent."""
-        self._call = None
         self._leave()
 
     def _open(self) -> Any:
@@ -169,12 +165,6 @@ class GrpcTransport:
         chain, key = _read(tls.cert_file), _read(tls.key_file or tls.cert_file)
         credentials = grpc.ssl_channel_credentials(_read(tls.ca_file), key, chain)
         return grpc.secure_channel(self._target, credentials, _OPTIONS, packing)
-
-    def _cancel(self) -> bool:
-        call = self._call
-        if call is not None:
-            call.cancel()
-        return call is not None
 
     def _leave(self) -> None:
         """Never touch the channel again: grpcio's threads, which it needs, are gone.
@@ -209,8 +199,11 @@ class GrpcTransport:
             found = _lower(headers)
         return list(found.items())
 
-    def _ended(self, error: BaseException) -> bytes:
+    def _ended(self, error: BaseException, *, sent: bool) -> bytes:
         """Give what a call that ended badly means: an exception, mostly."""
+        if isinstance(error, ImportError):  # installed, but it does not load
+            text = f"{type_name(error)}: {error}"
+            raise self._failure(text) from error
         grpc = _library()
         if isinstance(error, grpc.RpcError):
             return self._answered(error)
@@ -225,7 +218,7 @@ class GrpcTransport:
         text = type_name(error)
         if isinstance(error, OSError):
             text += f": {error}"
-        raise self._failure(text, sent=self._call is not None) from error
+        raise self._failure(text, sent=sent) from error
 
     def _answered(self, error: Any) -> bytes:
         code, details = error.code().name, error.details() or ""

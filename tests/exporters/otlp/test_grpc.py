@@ -305,6 +305,7 @@ def test_a_close_ends_a_send_on_another_thread(backend):
         assert monotonic() - start < 0.5
         thread.join(5)
         free.set()
+        assert exporter._transport._channel is None
     (error,) = errors
     assert error.retryable
 
@@ -359,8 +360,8 @@ def test_a_file_that_is_not_there_fails_and_may_be_tried_again(tmp_path):
 
 
 FORKS = """
-import os, signal, sys, threading
-from time import monotonic
+import os, sys, threading
+from time import monotonic, sleep
 from obs.errors import ExportFailed
 from obs.model import Batch, Resource, SpanRecord, TraceContext
 from obs_exporters import OTLPExporter
@@ -378,14 +379,20 @@ def send(seconds):
     took = monotonic() - start
     return said if took < seconds + 0.5 else f"late by {took - seconds}: {said}"
 
+def wait(child):
+    end = monotonic() + 10
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        if monotonic() > end:
+            os.kill(child, 9)
+        sleep(0.01)
+
 print("parent:", send(5.0), flush=True)
 child = os.fork()
 if not child:
-    signal.alarm(5)  # ends it where it hangs
     print("child:", send(1.0), flush=True)
     exporter.close(monotonic() + 1)
     os._exit(0)
-os.waitpid(child, 0)
+wait(child)
 print("parent:", send(5.0), flush=True)
 exporter.close(monotonic() + 1)
 """
@@ -420,13 +427,12 @@ thread.start()
 sys.stdin.readline()
 child = os.fork()
 if not child:
-    signal.alarm(5)  # ends it where it hangs
     start = monotonic()
     exporter.after_fork_in_child()
     exporter.close(start + 1)
     print("child closed:", monotonic() - start < 0.5, flush=True)
     os._exit(0)
-os.waitpid(child, 0)
+wait(child)
 print("waited", flush=True)
 thread.join()
 exporter.close(monotonic() + 1)
@@ -460,6 +466,43 @@ def test_a_child_forked_during_a_call_closes_and_leaves_the_call_alone(
         process.communicate()
 
 
+CLOSES = (
+    FORKS.partition("child = os.fork()")[0]
+    + """
+child = os.fork()
+if not child:
+    said = []
+    thread = threading.Thread(target=lambda: said.append(send(2.0)))
+    thread.start()
+    while exporter._transport._channel is None:
+        sleep(0.01)
+    start = monotonic()
+    exporter.close(start + 1)
+    print("closed:", monotonic() - start < 0.5, flush=True)
+    thread.join()
+    print(*said, flush=True)
+    os._exit(0)
+wait(child)
+"""
+)
+
+
+def test_a_close_in_a_child_whose_send_cannot_end_waits_for_nothing(backend):
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSES, backend.url],
+        env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "parent: 1",
+        "closed: True",
+        "failed, retryable=True, sent=True",
+    ]
+
+
 def test_what_grpc_itself_raises_is_a_failure(backend, monkeypatch):
     def insecure_channel(*_):
         raise RuntimeError("no more threads")
@@ -469,4 +512,14 @@ def test_what_grpc_itself_raises_is_a_failure(backend, monkeypatch):
         sent(exporter)
     assert str(error.value) == (
         f"exporter 'otlp': 127.0.0.1:{backend.port} by gRPC: RuntimeError."
+    )
+
+
+def test_a_library_that_does_not_load_is_a_failure(monkeypatch):
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    with exporting("http://127.0.0.1:9") as exporter:
+        error = refused(exporter)
+    assert (error.retryable, error.sent) == (True, False)
+    assert str(error).startswith(
+        "exporter 'otlp': 127.0.0.1:9 by gRPC: ModuleNotFoundError: "
     )
