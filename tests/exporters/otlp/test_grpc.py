@@ -516,8 +516,8 @@ def test_what_grpc_itself_raises_is_a_failure(backend, monkeypatch):
 
 
 def test_a_library_that_does_not_load_is_a_failure(monkeypatch):
-    monkeypatch.setitem(sys.modules, "grpc", None)
     with exporting("http://127.0.0.1:9") as exporter:
+        monkeypatch.setitem(sys.modules, "grpc", None)
         error = refused(exporter)
     assert (error.retryable, error.sent) == (True, False)
     assert str(error).startswith(
