@@ -159,16 +159,15 @@ class AnswerReader:
             yield part
 
     def _line(self) -> bytes:
-        before = len(self._buffer)
-        line = self._next_line(self._line_bytes)
-        self._line_bytes -= max(len(line) + 1, before - len(self._buffer))
+        line = self._next_line(max(0, self._line_bytes))
+        self._line_bytes -= len(line) + 2
         return line
 
     def _next_line(self, limit: int) -> bytes:
         """Give the next line without its end, which is CRLF or LF."""
         while (end := self._buffer.find(b"\n", 0, limit)) < 0:
             if len(self._buffer) >= limit:
-                text = "a line of the answer, or its headers, are too long"
+                text = "the lines of the answer are too long"
                 raise BadAnswer(text)
             if not self._fill():
                 raise BadAnswer(_ENDS_EARLY)

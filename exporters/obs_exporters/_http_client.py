@@ -1,19 +1,31 @@
 """The HTTP client of the push exporters: one total deadline, everything bounded."""
 
-import re
-from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from time import time
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import TYPE_CHECKING, TypeAlias
 
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
-from obs.errors import DefinitionError, ExportFailed, shown
+from obs.errors import ExportFailed, shown
 from obs.limits import Limits
 from obs_exporters._http_answer import Answer, AnswerReader
-from obs_exporters._http_connection import Connection, Tls, make_context, reason_of
-from obs_exporters._http_request import host_name
+from obs_exporters._http_connection import (
+    Connection,
+    Tls,
+    check_tls,
+    is_tls_alert,
+    is_tls_error,
+    make_context,
+    reason_of,
+)
+from obs_exporters._http_target import (
+    TARGET,
+    check_headers,
+    check_url,
+    lower_names,
+    wrong_header,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -30,22 +42,7 @@ RETRY_AFTER_SECONDS = 3_600.0
 """The longest wait that a backend may ask for."""
 
 _SHOWN_BYTES = 200
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(r"[\t -~\x80-\xff]*")
-_TARGET = re.compile(r"[!-~]*")
-_OF_THE_CLIENT = ("content-length", "transfer-encoding", "connection")
 _NONE: Mapping[str, str] = MappingProxyType({})
-
-
-class _Address(NamedTuple):
-    """A URL in parts; ``url`` is without user and password."""
-
-    url: str
-    secure: bool
-    host: str
-    port: int
-    path: str
-    headers: Mapping[str, str]
 
 
 class HttpClient:
@@ -83,8 +80,11 @@ class HttpClient:
         answer_bytes: int = ANSWER_BYTES,
     ) -> None:
         self._exporter = exporter
-        self._address = _parse(exporter, url)
-        self._headers = headers if callable(headers) else _fixed(exporter, headers)
+        self._address = check_url(exporter, url)
+        self._headers = (
+            headers if callable(headers) else check_headers(exporter, headers)
+        )
+        check_tls(exporter, tls, self._address.secure)
         self._tls = tls
         self._context: ssl.SSLContext | None = None
         self._answer_bytes = answer_bytes
@@ -113,9 +113,8 @@ class HttpClient:
         """
         self._is_busy = True
         try:
-            if self._is_closed:
-                raise self._failure("it is closed")
-            return self._post(self._request(path, body, headers), deadline)
+            request = self._request(path, body, headers)
+            return self._post(request, deadline)
         finally:
             self._is_busy = False
             if self._is_closed:
@@ -132,77 +131,69 @@ class HttpClient:
 
     def after_fork_in_child(self) -> None:
         """Leave the connection to the parent."""
+        self._is_busy = False
         self._drop()
 
     def _post(self, request: bytes, deadline: float) -> Answer:
-        sent = False
+        was_sent = False
+        connection = self._living_connection()
         while True:
-            is_reused = self._is_reusable(deadline)
-            try:
-                answer = self._exchange(request, deadline)
-            except (OSError, ValueError) as error:
-                connection = self._connection
-                self._drop()
-                may_be_idle_too_long = (
-                    is_reused
-                    and connection is not None
-                    and not connection.answered
-                    and not isinstance(error, TimeoutError)
-                )
-                doing = "" if connection is None else f"{connection.doing}: "
-                sent |= connection is not None and connection.sent
-                if not may_be_idle_too_long:
-                    raise self._failure(doing + reason_of(error), sent=sent) from error
-            except BaseException:
-                self._drop()
-                raise
-            else:
-                return answer
-
-    def _is_reusable(self, deadline: float) -> bool:
-        connection = self._connection
-        if connection is not None and connection.is_alive():
+            if self._is_closed:
+                raise self._failure("the exporter is closed", sent=was_sent)
+            is_reused = connection is not None
+            if connection is None:
+                connection = self._connection = Connection(deadline)
             connection.deadline = deadline
-            return True
-        self._drop()
-        return False
+            try:
+                return self._exchange(connection, request, is_open=is_reused)
+            except (OSError, ValueError) as error:
+                if is_tls_error(error):
+                    self._context = None  # its files may have been renewed
+                was_sent |= connection.sent
+                has_timed_out = isinstance(error, TimeoutError)
+                if not is_reused or connection.answered or has_timed_out:
+                    raise self._trouble(connection, error, sent=was_sent) from error
+            connection = None  # the backend had closed it meanwhile: once more
 
-    def _exchange(self, request: bytes, deadline: float) -> Answer:
-        connection = self._connection or self._connect(deadline)
-        receive = connection.receive
+    def _living_connection(self) -> Connection | None:
+        connection = self._connection
+        if connection is not None and not connection.is_alive():
+            self._drop()
+        return self._connection
+
+    def _exchange(
+        self, connection: Connection, request: bytes, *, is_open: bool
+    ) -> Answer:
+        keep = False
         try:
-            connection.send(request)
-        except OSError:
-            # A backend that refuses a large body may answer before it has read it.
-            answer = self._early_refusal(connection)
-            if answer is None:
+            if not is_open:
+                address = self._address
+                context = self._tls_context() if address.secure else None
+                connection.open(address.host, address.port, context)
+            try:
+                connection.send(request)
+            except OSError:
+                # Who refuses a large body may answer before it has read it.
+                if (answer := self._early_refusal(connection)) is not None:
+                    return answer
                 raise
-            self._drop()
+            reader = AnswerReader(connection.receive, self._answer_bytes)
+            answer = reader.read()
+            keep = reader.keep
             return answer
-        reader = AnswerReader(receive, self._answer_bytes)
-        answer = reader.read()
-        if not reader.keep:
-            self._drop()
-        return answer
+        finally:
+            if not keep:
+                self._drop()
 
     def _early_refusal(self, connection: Connection) -> Answer | None:
+        reader = AnswerReader(connection.receive_ready, self._answer_bytes)
         try:
-            reader = AnswerReader(connection.receive_ready, self._answer_bytes)
             answer = reader.read()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if is_tls_alert(error):
+                raise  # it tells more than that nothing could be sent
             return None
         return answer if answer.status >= 400 else None
-
-    def _connect(self, deadline: float) -> Connection:
-        address = self._address
-        context = self._tls_context() if address.secure else None
-        connection = self._connection = Connection(deadline)
-        try:
-            connection.open(address.host, address.port, context)
-        except (OSError, ValueError):
-            self._context = None
-            raise
-        return connection
 
     def _tls_context(self) -> "ssl.SSLContext":
         if self._tls is not None and not isinstance(self._tls, Tls):
@@ -216,15 +207,21 @@ class HttpClient:
         if connection is not None:
             connection.close()
 
+    def _trouble(
+        self, connection: Connection, error: Exception, *, sent: bool
+    ) -> ExportFailed:
+        doing = f"{connection.doing}: " if connection.doing else ""
+        return self._failure(f"{doing}{reason_of(error)}", sent=sent)
+
     def _request(self, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
         address = self._address
         base = address.path.rstrip("/") if path.startswith("/") else address.path
         target = base + path
-        if not _TARGET.fullmatch(target):
+        if not TARGET.fullmatch(target):
             text = f"path got {shown(path)}, needs visible ASCII"
             raise self._failure(text)
-        merged = {**address.headers, **self._own_headers(), **_lower(headers)}
-        wrong = _wrong_header(merged.items())
+        merged = {**address.headers, **self._own_headers(), **lower_names(headers)}
+        wrong = wrong_header(merged.items())
         if wrong:
             raise self._failure(wrong)
         lines = [f"POST {target} HTTP/1.1"]
@@ -236,7 +233,7 @@ class HttpClient:
         if not callable(self._headers):
             return self._headers
         try:
-            return _lower(self._headers())
+            return lower_names(self._headers())
         except BaseException as error:
             if is_the_hosts(error):
                 raise
@@ -290,7 +287,8 @@ def gzipped(body: bytes) -> tuple[bytes, Mapping[str, str]]:
         return body, _NONE
     from zlib import compress  # noqa: PLC0415 - for those who use it
 
-    return compress(body, wbits=31), {"content-encoding": "gzip"}
+    # Level 3: 2.6 times as fast as the usual 6 on spans in JSON, and 9 % larger.
+    return compress(body, 3, wbits=31), {"content-encoding": "gzip"}
 
 
 def _retry_after(value: str) -> float | None:
@@ -298,87 +296,9 @@ def _retry_after(value: str) -> float | None:
         # Of a number with thousands of digits int() would raise.
         return min(float(value[:400]), RETRY_AFTER_SECONDS)
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare
-    from time import time  # noqa: PLC0415
 
     try:
         seconds = parsedate_to_datetime(value).timestamp() - time()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return min(seconds, RETRY_AFTER_SECONDS) if seconds >= 0 else None
-
-
-def _parse(exporter: str, url: object) -> _Address:
-    try:
-        address = _parts(url) if isinstance(url, str) else None
-    except ValueError:  # a port that is none, a bracket that is not closed
-        address = None
-    if address is None:
-        seen = url
-        if isinstance(url, str) and "@" in url:
-            seen = "***@" + url.rpartition("@")[2]
-        text = (
-            f"exporter {exporter!r}: url got {shown(seen)}, needs http:// or https://, a "
-            "host, and no query or fragment, in ASCII."
-        )
-        raise DefinitionError(text)
-    return address
-
-
-def _parts(url: str) -> _Address | None:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    path = parts.path or "/"
-    authority = parts.netloc.rpartition("@")[2]
-    if (
-        parts.scheme not in ("http", "https")
-        or not host_name(authority)
-        or not _TARGET.fullmatch(url)
-        or set(url) & set("?#")
-        or parts.port == 0
-    ):
-        return None
-    headers = {
-        "host": authority,
-        "user-agent": "obs-sdk",
-        "accept-encoding": "identity",
-    }
-    if "@" in parts.netloc:
-        user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-        secret = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
-        headers["authorization"] = f"Basic {b64encode(secret).decode()}"
-    is_secure = parts.scheme == "https"
-    port = parts.port or (443 if is_secure else 80)
-    shown_url = f"{parts.scheme}://{authority}{parts.path}"
-    return _Address(shown_url, is_secure, host, port, path, headers)
-
-
-def _fixed(exporter: str, headers: object) -> Mapping[str, str]:
-    try:
-        found = _lower(headers)  # type: ignore[arg-type]
-        wrong = _wrong_header(found.items())
-    except (TypeError, AttributeError, ValueError):
-        wrong = f"headers got {shown(type(headers))}, needs a mapping of texts"
-        found = {}
-    if wrong:
-        text = f"exporter {exporter!r}: {wrong}."
-        raise DefinitionError(text)
-    return found
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _wrong_header(headers: Iterable[tuple[object, object]]) -> str:
-    """Say what is wrong with the headers, without their values; empty if nothing is."""
-    for name, value in headers:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            return f"header {shown(name)} is no name of a header"
-        if not isinstance(value, str) or not _VALUE.fullmatch(value):
-            return (
-                f"the value of header {name!r} needs to be text in latin-1 without line "
-                "breaks or other control characters"
-            )
-        if name in _OF_THE_CLIENT:
-            return f"header {name!r} is the client's own"
-    return ""
