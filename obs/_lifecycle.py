@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Exporter: TypeAlias = PullExporter | PushExporter
 
 
+_running: "set[Lifecycle]" = set()
+"""Those with lanes: what they hold is to be delivered though the instance is forgotten."""
+
+
 class Hook(Protocol):
     """Something that runs while the instance does."""
 
@@ -89,6 +93,7 @@ class Lifecycle:
             if self._is_running:
                 return
             self._is_running = self.ever_started = True
+            self._remember()
             try:
                 for exporter in list(self.exporters):
                     if _pulls(exporter):
@@ -109,6 +114,7 @@ class Lifecycle:
                 return
             if _pushes(exporter):
                 self._get_lanes().add(exporter)
+                self._remember()
             elif self._is_running and _pulls(exporter):
                 self._start_one(exporter)
             self.exporters.append(exporter)
@@ -136,6 +142,7 @@ class Lifecycle:
         result = FlushResult.over({})
         with self._lock:
             self._is_running = False
+            _running.discard(self)
             if self._lanes is not None:  # first: what the hooks know is pushed, too
                 result = self._lanes.close(deadline)
             for hook in self._hooks:
@@ -144,12 +151,13 @@ class Lifecycle:
                 self._close_one(exporter, deadline)
         return result
 
-    def exit(self) -> None:
+    def exit(self, deadline: float | None = None) -> None:
         """Deliver what is left when the process ends and nobody has called ``close``."""
+        deadline = self._deadline(None) if deadline is None else deadline
         if self._is_running:
-            self.close()
+            self.close(max(deadline - time.monotonic(), 0.0))
         elif self._lanes is not None:  # in a forked child they may run all the same
-            self._lanes.exit()
+            self._lanes.exit(deadline)
 
     def was_forgotten(self, registry: Registry) -> bool:
         """Whether something was recorded for exporters that were never started."""
@@ -163,6 +171,10 @@ class Lifecycle:
         """Count as not started: what runs, runs in the parent."""
         self._lock = RLock()  # another thread of the parent may have held it
         self._is_running = False
+
+    def _remember(self) -> None:
+        if self._is_running and self._lanes is not None:
+            _running.add(self)
 
     def _deadline(self, timeout: float | None) -> float:
         return time.monotonic() + (self._timeout if timeout is None else timeout)
@@ -200,6 +212,16 @@ class Lifecycle:
                 "close",
                 f"exporter {_name_of(exporter)!r}: close() raised {shown(error)}.",
             )
+
+
+def exit_all() -> None:
+    """Deliver what is left at the end of the process: each by its own deadline, at once."""
+    running = [(it, it._deadline(None)) for it in list(_running)]
+    for lifecycle, _ in running:
+        if lifecycle._lanes is not None and lifecycle._lanes.owes():
+            lifecycle.flush(0.0)  # it sends while others are waited for
+    for lifecycle, deadline in running:
+        lifecycle.exit(deadline)
 
 
 def _name_of(exporter: object) -> str:

@@ -80,11 +80,14 @@ class Intake:
         if self._is_closed:
             self.late.add(1)
             return
-        wake, self._wake = self._wake, None
-        if wake is None and self.room:
+        wake = self._wake
+        if wake is not None:
+            # Perhaps twice, which does no harm; what comes at any line leaves it for the
+            # next record.
+            wake()
+            self._wake = None
+        elif self.room:
             self.lost.add(1)
             return
         self.room = self.capacity
         self._queue.append(record)
-        if wake is not None:
-            wake()

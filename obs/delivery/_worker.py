@@ -1,7 +1,8 @@
 """The thread of one lane: it does what the state machine says."""
 
 from collections.abc import Iterable, Sequence
-from threading import Condition, Thread
+from math import inf
+from threading import Condition, Thread, current_thread, main_thread
 from time import monotonic, time_ns
 from typing import Protocol
 
@@ -66,28 +67,30 @@ class Worker:
         self._thread: Thread | None = None
         self._sending: Send | None = None
         self._is_driven = False
+        self._is_closed = False
         self.is_over = False
 
     def start(self) -> None:
-        """Start the thread; where none can be started, flush and close do its work."""
+        """Start the thread.
+
+        Raises:
+            RuntimeError: None can be started; flush and close do its work then.
+        """
         if self._thread is not None or self.is_over:
             return
         thread = Thread(target=self._run, name=f"obs-{self.exporter.name}", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:  # no more threads, or the interpreter is ending
-            self._say("thread", f"its lane has no thread: {error}.")
-        else:
-            self._thread = thread
+        thread.start()
+        self._thread = thread
 
     def put(self, signal: str, records: Sequence[Sized], lost: int, late: int) -> None:
         """Take the records of a tick, and count those that the intake had no room for."""
         with self._changed:
             for queue in self.lane.queues:
                 if isinstance(queue, RecordQueue) and queue.signal == signal:
-                    queue.put(records, monotonic())
                     queue.drop("queue_full", lost)
-                    queue.drop("closed", late)
+                    queue.drop("closed", late + (len(records) if self.is_over else 0))
+                    if not self.is_over:
+                        queue.put(records, monotonic())
             self._changed.notify_all()
 
     def hurry(self) -> None:
@@ -103,7 +106,7 @@ class Worker:
             self._changed.notify_all()
 
     def wait(self, deadline: float) -> None:
-        """Wait until nothing is owed, or after ``close`` until the lane has ended."""
+        """Wait until nothing is owed, or after ``close`` until the exporter is closed."""
         if self._thread is None:
             self._run(until=deadline)
         with self._changed:
@@ -142,12 +145,15 @@ class Worker:
 
     def _is_quiet(self) -> bool:
         if self.lane.deadline is not None:
-            return self.is_over
+            return self._is_closed
         return not self.lane.owed
 
     def _run(self, until: float | None = None) -> None:
         """Do what is to be done: for ever, or on a caller's thread while it waits."""
         with self._changed:
+            # A flush may be at it while the thread is started, and the other way round.
+            left = inf if until is None else until - monotonic()
+            self._changed.wait_for(lambda: self._need_not_wait(until), _timeout(left))
             if self._is_driven or self.is_over:
                 return
             self._is_driven = True
@@ -159,16 +165,23 @@ class Worker:
         finally:
             with self._changed:
                 self._is_driven = False
+                self._is_closed = self.is_over
+                self._changed.notify_all()
+
+    def _need_not_wait(self, until: float | None) -> bool:
+        is_done = until is not None and self._is_quiet()
+        return not self._is_driven or self.is_over or is_done
 
     def _survives(self, until: float | None) -> bool:
         try:
             return self._step(until)
         except BaseException as error:
-            if is_the_hosts(error):
+            if is_the_hosts_here(error):
                 raise
             self._say_raised("lane", error)
+            left = inf if until is None else until - monotonic()
             with self._changed:
-                self._changed.wait(PAUSE)
+                self._changed.wait(_timeout(min(PAUSE, left)))
             return True
 
     def _step(self, until: float | None) -> bool:
@@ -246,7 +259,7 @@ class Worker:
         try:
             return self._host.snapshot()
         except BaseException as error:
-            if is_the_hosts(error):
+            if is_the_hosts_here(error):
                 raise
             self._say_raised("snapshot", error)
             return None
@@ -255,7 +268,7 @@ class Worker:
         try:
             return list(self.exporter.encode(batch))
         except BaseException as error:
-            if is_the_hosts(error):
+            if is_the_hosts_here(error):
                 raise
             self._say_raised("encode", error)
             return None
@@ -269,7 +282,7 @@ class Worker:
             if not isinstance(ack, Ack):
                 failure = TypeError(f"send() gave {shown(ack)}, not an Ack")
         except BaseException as error:
-            if is_the_hosts(error):  # on a caller's thread: Ctrl-C
+            if is_the_hosts_here(error):  # on a caller's thread: Ctrl-C
                 raise
             failure = error
         self._host.took(action.queue.signal, self.exporter.name, monotonic() - started)
@@ -293,7 +306,7 @@ class Worker:
         try:
             self.exporter.close(deadline)
         except BaseException as error:
-            if is_the_hosts(error):
+            if is_the_hosts_here(error):
                 raise
             self._say_raised("close", error)
 
@@ -306,17 +319,35 @@ class Worker:
         self._changed.notify_all()
 
     def _say_failure(self, signal: str, failure: BaseException, waiting: int) -> None:
-        what = str(failure)
+        what = text_of(failure)
         if not isinstance(failure, ExportFailed):
             what = f"send() raised {type_name(failure)}: {what}"
         self._say(f"export {signal}", f"{what} ({signal} that wait: {waiting})")
 
     def _say_raised(self, what: str, error: BaseException) -> None:
-        self._say(what, f"{what}() raised {type_name(error)}: {shown(str(error))}")
+        self._say(what, f"{what}() raised {type_name(error)}: {shown(text_of(error))}")
 
     def _say(self, reason: str, text: str) -> None:
         name = self.exporter.name
         self._host.say(f"{name} {reason}", f"exporter {name!r}: {text}")
+
+
+def is_the_hosts_here(error: BaseException) -> bool:
+    """Whether what an exporter raised was meant for the host.
+
+    On a thread of ours nothing is: signal handlers run on the main thread alone.
+    """
+    return current_thread() is main_thread() and is_the_hosts(error)
+
+
+def text_of(error: BaseException) -> str:
+    """Give the text of an exception, though it be one that cannot give it."""
+    try:
+        return str(error)
+    except BaseException as other:
+        if is_the_hosts_here(other):
+            raise
+        return ""
 
 
 def _timeout(seconds: float) -> float | None:
