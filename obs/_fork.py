@@ -2,7 +2,7 @@
 
 import itertools
 import os
-import threading  # noqa: F401 - its own hook is to come before this one
+from threading import get_ident  # noqa: F401 - its own hook comes before this one
 from typing import Protocol
 from weakref import WeakValueDictionary
 
