@@ -8,7 +8,16 @@ from pathlib import Path
 
 from benchmarks._harness import versions
 
-GROUPS = ("hot", "decorators", "spans", "page", "memory", "cardinality", "imports")
+GROUPS = (
+    "hot",
+    "decorators",
+    "spans",
+    "page",
+    "memory",
+    "cardinality",
+    "imports",
+    "otlp",
+)
 
 
 def main() -> int:

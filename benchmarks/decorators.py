@@ -58,8 +58,8 @@ def run(*, quick: bool) -> Report:
     report.figures = measure(cases, rounds=30 if quick else 300)
     report.tables = [compare("What a decorator adds to a call", report.figures, GOALS)]
     report.notes.append(
-        f"{OBS}: `tel.trace.sink` is `deque(maxlen={QUEUE}).append`; unsampled: inside a "
-        "root that `Never()` has left out"
+        f"{OBS}: spans wait in the instance's intake, which is read by nobody and keeps the "
+        f"last {QUEUE}; unsampled: inside a root that `Never()` has left out"
     )
     report.notes.append(
         f"{PROMETHEUS}: `@h.time()`, `@g.track_inprogress()`, `@c.count_exceptions()`; "

@@ -3,11 +3,36 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from obs_exporters._http_client import Tls
+    from obs_exporters._url import exporter_from_url
+    from obs_exporters.console import ConsoleExporter
+    from obs_exporters.jsonl import JsonLinesExporter
+    from obs_exporters.otel import OTelExporter
+    from obs_exporters.otlp import OTLPExporter
     from obs_exporters.prometheus import PrometheusExporter
+    from obs_exporters.zipkin import ZipkinExporter
 
-__all__ = ["PrometheusExporter"]
+__all__ = [
+    "ConsoleExporter",
+    "JsonLinesExporter",
+    "OTLPExporter",
+    "OTelExporter",
+    "PrometheusExporter",
+    "Tls",
+    "ZipkinExporter",
+    "exporter_from_url",
+]
 
-_HOME = {"PrometheusExporter": "prometheus"}
+_HOME = {
+    "ConsoleExporter": "console",
+    "JsonLinesExporter": "jsonl",
+    "OTLPExporter": "otlp",
+    "OTelExporter": "otel",
+    "PrometheusExporter": "prometheus",
+    "Tls": "_http_client",
+    "ZipkinExporter": "zipkin",
+    "exporter_from_url": "_url",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""The command line: ``obs demo`` and ``obs --version``."""
+"""The command line: ``obs demo``, ``obs trace show`` and ``obs --version``."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from obs.cli import demo
+from obs.cli import demo, trace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=text)
     commands = parser.add_subparsers(title="commands", required=True)
     demo.add_command(commands)
+    trace.add_command(commands)
     options = parser.parse_args(argv)
     run: Callable[..., int] = options.run
     try:

@@ -81,13 +81,13 @@ class Intake:
             self.late.add(1)
             return
         wake = self._wake
-        if wake is not None:
-            # Perhaps twice, which does no harm; what comes at any line leaves it for the
-            # next record.
-            wake()
-            self._wake = None
-        elif self.room:
+        if wake is None and self.room:
             self.lost.add(1)
             return
-        self.room = self.capacity
         self._queue.append(record)
+        if wake is not None:
+            # Twice, where two threads are here: it does no harm. And where something is
+            # raised between these lines, the next record wakes.
+            wake()
+            self._wake = None
+        self.room = 0 if self._is_closed else self.capacity

@@ -169,6 +169,8 @@ class Lanes:
             self.tick(deadline)
             _close(workers, deadline)
             self._wake.set()
+            if self._ticker is not None:
+                self._ticker.join(max(deadline - monotonic(), 0.0))
             self._wake = Event()
             self._ticker = None
         return _results(workers, before)

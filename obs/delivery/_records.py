@@ -26,7 +26,7 @@ MOST = 4_096
 """How many are sent at once, where that many wait."""
 PATIENCE = 5
 """How often a send may raise what it must not before that counts as a refusal."""
-HOPELESS = 8
+HOPELESS = 16
 """After how many refusals without any success a batch is not divided further."""
 ENDLESS = 256
 """After how many refusals a batch is not divided further."""

@@ -1,6 +1,7 @@
 """The thread of one lane: it does what the state machine says."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from math import inf
 from threading import Condition, Thread, current_thread, main_thread
 from time import monotonic, time_ns
@@ -106,17 +107,21 @@ class Worker:
             self._changed.notify_all()
 
     def wait(self, deadline: float) -> None:
-        """Wait until nothing is owed, or after ``close`` until the exporter is closed."""
+        """Wait until nothing is owed, or after ``close`` until the thread has ended."""
         if self._thread is None:
             self._run(until=deadline)
-        with self._changed:
-            self._changed.wait_for(self._is_quiet, max(deadline - monotonic(), 0.0))
+        elif self.lane.deadline is not None:
+            self._thread.join(max(deadline - monotonic(), 0.0))
+        else:
+            with self._changed:
+                left = max(deadline - monotonic(), 0.0)
+                self._changed.wait_for(self._is_done, left)
 
     def abandon(self) -> None:
         """Count what is left, whatever the thread is doing; it goes on alone."""
-        with self._changed:
-            if not self.is_over:
-                self._count_rest()
+        self._end()
+        if self._thread is None:
+            self._close_exporter()
 
     def result(self, before: "dict[str, tuple[int, int, int]]") -> LaneResult:
         """Give what came of it since ``counts`` gave ``before``."""
@@ -143,17 +148,13 @@ class Worker:
         """The ledgers of its signals."""
         return [queue.ledger for queue in self.lane.queues]
 
-    def _is_quiet(self) -> bool:
-        if self.lane.deadline is not None:
-            return self._is_closed
-        return not self.lane.owed
-
     def _run(self, until: float | None = None) -> None:
         """Do what is to be done: for ever, or on a caller's thread while it waits."""
         with self._changed:
             # A flush may be at it while the thread is started, and the other way round.
             left = inf if until is None else until - monotonic()
-            self._changed.wait_for(lambda: self._need_not_wait(until), _timeout(left))
+            is_turn = partial(self._is_turn, is_caller=until is not None)
+            self._changed.wait_for(is_turn, _timeout(left))
             if self._is_driven or self.is_over:
                 return
             self._is_driven = True
@@ -165,12 +166,14 @@ class Worker:
         finally:
             with self._changed:
                 self._is_driven = False
-                self._is_closed = self.is_over
                 self._changed.notify_all()
 
-    def _need_not_wait(self, until: float | None) -> bool:
-        is_done = until is not None and self._is_quiet()
-        return not self._is_driven or self.is_over or is_done
+    def _is_turn(self, *, is_caller: bool) -> bool:
+        return not self._is_driven or self.is_over or (is_caller and self._is_done())
+
+    def _is_done(self) -> bool:
+        """Whether who flushes has nothing to wait for."""
+        return self.lane.deadline is None and not self.lane.owed
 
     def _survives(self, until: float | None) -> bool:
         try:
@@ -190,7 +193,7 @@ class Worker:
             if self.is_over:
                 return False
             now = monotonic()
-            if until is not None and (now >= until or self._is_quiet()):
+            if until is not None and (now >= until or self._is_done()):
                 return False
             action = self.lane.next_action(now)
             if isinstance(action, Wait):
@@ -209,8 +212,8 @@ class Worker:
             self._encode_push(action)
         elif isinstance(action, Send):
             self._send(action)
-        elif isinstance(action, End):
-            self.abandon()
+        else:
+            self._end()
 
     def _encode_records(self, action: EncodeRecords) -> None:
         batch = Batch(
@@ -301,7 +304,21 @@ class Worker:
         elif rejected := {why: n for why, n in ack.rejected.items() if n}:
             self._say(f"rejected {signal}", f"the backend refused {signal}: {rejected}")
 
+    def _end(self) -> None:
+        """Close the books."""
+        with self._changed:
+            if self.is_over:
+                return
+            sending = None if self._sending is None else self._sending.queue
+            for queue in self.lane.queues:
+                queue.end(is_under_way=queue is sending)
+            self.is_over = True
+            self._changed.notify_all()
+
     def _close_exporter(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
         deadline = max(self.lane.deadline or 0.0, monotonic() + CLOSING)
         try:
             self.exporter.close(deadline)
@@ -309,14 +326,6 @@ class Worker:
             if is_the_hosts_here(error):
                 raise
             self._say_raised("close", error)
-
-    def _count_rest(self) -> None:
-        """Close the books; call it under the lock."""
-        sending = None if self._sending is None else self._sending.queue
-        for queue in self.lane.queues:
-            queue.end(is_under_way=queue is sending)
-        self.is_over = True
-        self._changed.notify_all()
 
     def _say_failure(self, signal: str, failure: BaseException, waiting: int) -> None:
         what = text_of(failure)

@@ -2,6 +2,7 @@
 
 With pytest, ``pytest_plugins = ["obs.testing.fixtures"]`` in ``conftest.py`` gives the
 fixtures ``tel`` (strict, in memory, leaves nothing behind), ``memory`` and ``clock``.
+``obs.testing.contract`` tests exporters.
 """
 
 from obs.testing._clock import FakeClock

@@ -18,8 +18,6 @@ from urllib.request import Request, urlopen
 
 import psutil
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -28,7 +26,7 @@ from obs.cli import main
 from obs.cli.demo import _http, _run, _traffic
 from obs.cli.demo._chance import Chance
 from obs.cli.demo._http import Answer, HttpService
-from obs.cli.demo._report import Row, comparison, quantile, rows_of, table
+from obs.cli.demo._report import Row, comparison, rows_of, table
 from obs.cli.demo._traffic import NO_ANSWER, Traffic, plan
 from obs.testing import FakeClock
 
@@ -420,38 +418,6 @@ def test_a_silent_client_does_not_hold_up_the_end():
 
 
 # --- the report ------------------------------------------------------------------------
-
-BOUNDS = (1.0, 2.0, 4.0)
-
-
-@pytest.mark.parametrize(
-    ("q", "buckets", "wanted"),
-    [
-        (0.5, (0, 10, 0, 0), 1.5),
-        (0.5, (10, 0, 0, 0), 0.5),
-        (1.0, (10, 0, 0, 0), 1.0),
-        (0.0, (0, 0, 5, 0), 2.0),
-        (0.5, (1, 1, 1, 1), 2.0),
-        (0.75, (0, 2, 2, 0), 3.0),
-        (0.95, (1, 0, 0, 99), 4.0),
-        (0.5, (5, 0, 5, 0), 1.0),
-    ],
-)
-def test_quantile(q, buckets, wanted):
-    assert quantile(q, BOUNDS, buckets) == pytest.approx(wanted)
-
-
-def test_quantile_of_nothing_is_nan():
-    assert str(quantile(0.5, BOUNDS, (0, 0, 0, 0))) == "nan"
-
-
-@given(
-    st.lists(st.integers(0, 1_000), min_size=4, max_size=4).filter(any),
-    st.lists(st.floats(0, 1), min_size=2, max_size=2),
-)
-def test_quantiles_rise_and_stay_within_the_buckets(buckets, qs):
-    low, high = (quantile(q, BOUNDS, buckets) for q in sorted(qs))
-    assert 0.0 <= low <= high <= BOUNDS[-1]
 
 
 def test_rows_add_up_what_an_operation_did():

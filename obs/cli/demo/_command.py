@@ -3,6 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from obs.errors import DefinitionError
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
@@ -44,6 +46,16 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         "port; 0: any free ones (default: %(default)s)",
     )
     parser.add_argument(
+        "--exporter",
+        type=_exporter,
+        action="append",
+        default=[],
+        dest="exporters",
+        metavar="URL",
+        help="also push everything there: otlp://127.0.0.1:4318, zipkin://127.0.0.1:9411, "
+        "jsonl:demo.jsonl, console: ...; may be given several times",
+    )
+    parser.add_argument(
         "--seed",
         type=int,
         default=1,
@@ -62,6 +74,7 @@ def _run(options: argparse.Namespace) -> int:
         rate=options.rate,
         duration=options.duration,
         metrics_port=options.metrics_port,
+        exporters=options.exporters,
         seed=options.seed,
     )
 
@@ -79,6 +92,16 @@ def _port(text: str) -> int:
         return int(text)
     message = f"{text!r} is not a port from 0 to {MAX_PORT}"
     raise argparse.ArgumentTypeError(message)
+
+
+def _exporter(text: str) -> str:
+    from obs_exporters import exporter_from_url  # noqa: PLC0415 - for who gives one
+
+    try:
+        exporter_from_url(text)
+    except DefinitionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _number(text: str, most: float) -> float:

@@ -1,22 +1,23 @@
 """What the demo has served: a table, read from the instruments, and a trace."""
 
-import sys
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
-from shutil import get_terminal_size
 from typing import NamedTuple
 
+from obs.cli._drawing import draw
 from obs.cli.demo._slowest import SlowestTrace
-from obs.model import HistogramPoint, Snapshot
-from obs.waterfall import MAX_WIDTH, MIN_WIDTH, waterfall
+from obs.encoding import quantile
+from obs.model import HistogramPoint, NumberPoint, Snapshot
 
 HEAD = ("service", "operation", "calls", "ok", "error", "cancelled", "p50", "p95")
-TEXT_COLUMNS = 2
-"""The first columns are text, to the left; the rest are numbers, to the right."""
-USUAL_WIDTH = 100
-"""Of what is no terminal."""
+LEDGER = {
+    "delivered": "obs.exported",
+    "rejected": "obs.rejected",
+    "dropped": "obs.dropped",
+    "unknown": "obs.unknown",
+    "queued": "obs.queue.size",
+}
+"""The columns of the ledger, and the metrics that they are read from."""
 
 
 class Row(NamedTuple):
@@ -59,52 +60,44 @@ def _row(service: str, operation: str, series: Sequence[HistogramPoint]) -> Row:
     )
 
 
-def quantile(q: float, bounds: Sequence[float], buckets: Sequence[int]) -> float:
-    """Estimate a quantile from a histogram, as ``histogram_quantile`` does in PromQL.
-
-    Inside a bucket values count as evenly spread. What lies above all bounds counts as
-    the highest bound.
-
-    Args:
-        q: From 0 to 1.
-        bounds: B strictly rising upper bounds, at least 0.
-        buckets: B + 1 counts, not cumulative; the last is above all bounds.
-
-    Returns:
-        The estimate in the unit of the bounds; NaN if nothing was observed.
-
-    Example:
-        >>> quantile(0.5, (1.0, 2.0), (0, 10, 0))
-        1.5
-    """
-    cumulative = list(accumulate(buckets))
-    rank = q * cumulative[-1]
-    if not cumulative[-1]:
-        return float("nan")
-    index = bisect_left(cumulative, rank)
-    while not buckets[index]:  # rank 0 stands before the first bucket with anything
-        index += 1
-    if index == len(bounds):
-        return bounds[-1]
-    lower = bounds[index - 1] if index else 0.0
-    share = (rank - (cumulative[index] - buckets[index])) / buckets[index]
-    return lower + (bounds[index] - lower) * share
-
-
 def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.1f} ms"
 
 
 def table(rows: Iterable[Row]) -> str:
     """Lay rows out in columns, below a head."""
-    lines = [HEAD, *(tuple(map(str, row)) for row in rows)]
+    return _columns([HEAD, *(tuple(map(str, row)) for row in rows)], text=2)
+
+
+def ledger_table(snapshots: Mapping[str, Snapshot]) -> str:
+    """Lay out what became of everything that was pushed, by service."""
+    lines = [("service", "exporter", "signal", *LEDGER)]
+    for service, snapshot in snapshots.items():
+        for point in snapshot["obs.exported"].points:
+            place = point.labels.items()
+            sums = [
+                sum(
+                    other.value
+                    for other in snapshot[name].points
+                    if isinstance(other, NumberPoint) and place <= other.labels.items()
+                )
+                for name in LEDGER.values()
+            ]
+            labels = point.labels
+            line = (service, labels["exporter"], labels["signal"], *map(str, sums))
+            lines.append(line)
+    return _columns(lines, text=3)
+
+
+def _columns(lines: Sequence[Sequence[str]], text: int) -> str:
+    """Lay out cells: in so many first columns to the left, then to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(_line(cells, widths) for cells in lines)
+    return "\n".join(_line(cells, widths, text) for cells in lines)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], text: int) -> str:
     texts = [
-        cell.ljust(width) if column < TEXT_COLUMNS else cell.rjust(width)
+        cell.ljust(width) if column < text else cell.rjust(width)
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return "  ".join(texts).rstrip()
@@ -133,22 +126,8 @@ def comparison(rows: Sequence[Row], answers: Mapping[int, int], seconds: float) 
 
 
 def trace_text(slowest: SlowestTrace) -> str:
-    """Draw the slowest trace as wide as the terminal, in what characters it has."""
+    """Draw the slowest trace."""
     steps = list(slowest.steps)
     services = {span.context.span: service for service, span in steps}
-    columns = get_terminal_size((USUAL_WIDTH, 0)).columns
-
-    def draw(*, ascii: bool) -> str:
-        return waterfall(
-            [span for _, span in steps],
-            width=max(MIN_WIDTH, min(columns, MAX_WIDTH)),
-            ascii=ascii,
-            service=lambda span: services[span.context.span],
-        )
-
-    drawn = draw(ascii=False)
-    try:
-        drawn.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        drawn = draw(ascii=True)
+    drawn = draw([span for _, span in steps], lambda span: services[span.context.span])
     return f"the slowest of {slowest.traces} traces:\n{drawn}"

@@ -3,7 +3,7 @@
 import math
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from time import monotonic, sleep
 
@@ -11,13 +11,19 @@ from obs.cli.demo import _orders, _shop
 from obs.cli.demo._chance import Chance
 from obs.cli.demo._http import HttpService
 from obs.cli.demo._orders import Orders, Packing
-from obs.cli.demo._report import comparison, rows_of, table, trace_text
+from obs.cli.demo._report import (
+    comparison,
+    ledger_table,
+    rows_of,
+    table,
+    trace_text,
+)
 from obs.cli.demo._shop import Shop
 from obs.cli.demo._slowest import SlowestTrace
 from obs.cli.demo._traffic import Traffic
-from obs.errors import StartFailed
+from obs.errors import DefinitionError, StartFailed
 from obs.model import Snapshot, delta
-from obs_exporters import PrometheusExporter
+from obs_exporters import PrometheusExporter, exporter_from_url
 
 SERVICES = {"shop": _shop.tel, "orders": _orders.tel}
 
@@ -36,23 +42,32 @@ Have Prometheus scrape both pages, and ask it:
 """
 
 
-def run(*, rate: float, duration: float | None, metrics_port: int, seed: int) -> int:
+def run(
+    *,
+    rate: float,
+    duration: float | None,
+    metrics_port: int,
+    exporters: Sequence[str] = (),
+    seed: int,
+) -> int:
     """Run the demo until its time is over or a signal ends it.
 
     Args:
         rate: Requests per second.
         duration: Seconds; None goes on until SIGINT or SIGTERM.
         metrics_port: The first service's; the second takes the next. 0: any free ones.
+        exporters: URLs of what gets everything pushed, from each service.
         seed: What chance begins with.
 
     Returns:
-        The exit code: 1 if a port is taken.
+        The exit code: 1 if a port is taken, or two exporters have one name.
     """
     chance = Chance(seed)
     try:
         with (
             _end_signals() as signals,
             _metrics_pages(metrics_port) as pages,
+            _pushed(exporters),
             SlowestTrace().listening(SERVICES.values()) as slowest,
         ):
             before = _snapshots()
@@ -65,7 +80,9 @@ def run(*, rate: float, duration: float | None, metrics_port: int, seed: int) ->
             _say(_end_text(before, traffic))
             if slowest.traces:
                 _say(f"\n{trace_text(slowest)}")
-    except StartFailed as error:
+            if exporters:
+                _say(f"\n{_delivered()}")
+    except (StartFailed, DefinitionError) as error:
         print(f"obs demo: {error}", file=sys.stderr)
         return 1
     return 0
@@ -107,6 +124,25 @@ def _metrics_pages(first_port: int) -> Iterator[dict[str, str]]:
             stack.enter_context(tel.start())
             pages[service] = exporter.url
         yield pages
+
+
+@contextmanager
+def _pushed(urls: Sequence[str]) -> Iterator[None]:
+    """Push everything of each service to some URLs."""
+    with ExitStack() as stack:
+        for tel in SERVICES.values():
+            for url in urls:
+                exporter = exporter_from_url(url)
+                tel.attach(exporter)
+                stack.callback(tel.detach, exporter)
+        yield
+
+
+def _delivered() -> str:
+    """Send what is left, and say what became of everything."""
+    for tel in SERVICES.values():
+        tel.flush(2.0)
+    return ledger_table(_snapshots())
 
 
 @contextmanager

@@ -1,0 +1,199 @@
+"""An exporter by its address: what a command line or a setting can hold."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from obs.errors import DefinitionError, shown
+from obs.protocols import PullExporter, PushExporter
+
+Options: TypeAlias = dict[str, Any]
+Exporter: TypeAlias = PullExporter | PushExporter
+_Converters: TypeAlias = Mapping[str, Callable[[str], Any]]
+
+
+def exporter_from_url(url: str) -> Exporter:
+    """Give an exporter by its URL; like constructing it, this opens nothing.
+
+    | URL | gives |
+    |---|---|
+    | ``prometheus://127.0.0.1:9464`` | ``PrometheusExporter`` with a server of its own |
+    | ``otlp://127.0.0.1:4318``, ``otlps://…`` | ``OTLPExporter``, ``?protocol=grpc`` too |
+    | ``zipkin://127.0.0.1:9411``, ``zipkins://…`` | ``ZipkinExporter`` |
+    | ``jsonl:///var/log/app.jsonl``, ``jsonl:-`` | ``JsonLinesExporter``; ``-``: stdout |
+    | ``console:``, ``console:-`` | ``ConsoleExporter`` on stderr; ``-``: stdout |
+
+    What stands behind ``?`` are keywords of the constructor: ``interval=5&name=other``,
+    several signals as ``signals=metrics,traces``.
+
+    Args:
+        url: The scheme says which exporter.
+
+    Raises:
+        DefinitionError: The scheme or an option is unknown, or the exporter refuses an
+            argument; no password is in the text.
+
+    Example:
+        >>> from obs_exporters import exporter_from_url
+        >>> exporter = exporter_from_url("otlp://127.0.0.1:4317?protocol=grpc&interval=5")
+        >>> exporter.name, exporter.delivery.interval
+        ('otlp', 5.0)
+    """
+    if not isinstance(url, str):
+        text = f"exporter URL: got {shown(url)}, needs a text such as {_EXAMPLE!r}."
+        raise DefinitionError(text)
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # read here: it raises for what is no port
+    except ValueError as error:
+        text = f"exporter URL: {error}. Write {_EXAMPLE!r}."
+        raise DefinitionError(text) from None
+    kind = _KINDS.get(parts.scheme)
+    if kind is None:
+        known = ", ".join(_KINDS)
+        got = shown(parts.scheme) if parts.scheme else "no scheme"
+        text = f"exporter URL: got {got}, needs one of {known}, as in {_EXAMPLE!r}."
+        raise DefinitionError(text)
+    options = _options(parts, kind.options)
+    return kind.make(parts, port, options)
+
+
+class _Kind(NamedTuple):
+    make: Callable[[SplitResult, int | None, Options], Exporter]
+    options: _Converters
+
+
+def _options(parts: SplitResult, known: _Converters) -> Options:
+    options: Options = {}
+    pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=100)
+    for name, value in pairs:
+        what = f"exporter URL: {parts.scheme}: option {shown(name)}"
+        if name not in known:
+            text = f"{what} is unknown. There are {', '.join(known)}."
+            raise DefinitionError(text)
+        if name in options:
+            text = f"{what} is there twice. Remove one."
+            raise DefinitionError(text)
+        try:
+            options[name] = known[name](value)
+        except ValueError:
+            text = f"{what} got {shown(value)}, needs {_NEEDS[known[name]]}."
+            raise DefinitionError(text) from None
+    return options
+
+
+def _prometheus(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.prometheus import PrometheusExporter  # noqa: PLC0415
+
+    _no_path(parts)
+    if port is not None:
+        options["port"] = port
+    if parts.hostname:
+        options["host"] = parts.hostname
+    if parts.username:
+        user, password = unquote(parts.username), unquote(parts.password or "")
+        options["basic_auth"] = (user, password)
+    return PrometheusExporter(**options)
+
+
+def _otlp(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.otlp import OTLPExporter  # noqa: PLC0415
+
+    default = 4317 if options.get("protocol") == "grpc" else 4318
+    return OTLPExporter(_http(parts, port or default), **options)
+
+
+def _zipkin(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.zipkin import ZipkinExporter  # noqa: PLC0415
+
+    if parts.path in ("", "/"):
+        parts = parts._replace(path="/api/v2/spans")
+    return ZipkinExporter(_http(parts, port or 9411), **options)
+
+
+def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.jsonl import JsonLinesExporter  # noqa: PLC0415
+
+    path = unquote(parts.path)
+    if parts.netloc or not path:
+        text = (
+            f"exporter URL: jsonl: got host {shown(parts.hostname or '')} and path "
+            f"{shown(path)}, needs a path alone: jsonl:///var/log/app.jsonl, "
+            "jsonl:app.jsonl, or jsonl:- for stdout."
+        )
+        raise DefinitionError(text)
+    return JsonLinesExporter(sys.stdout if path == "-" else path, **options)
+
+
+def _console(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.console import ConsoleExporter  # noqa: PLC0415
+
+    if parts.netloc or parts.path not in ("", "-"):
+        text = (
+            f"exporter URL: console: got {shown(parts.netloc + parts.path)}, needs nothing "
+            "behind the colon, or - for stdout."
+        )
+        raise DefinitionError(text)
+    return ConsoleExporter(sys.stdout if parts.path == "-" else None, **options)
+
+
+def _http(parts: SplitResult, port: int) -> str:
+    """Give the http or https URL that an exporter's own scheme stands for."""
+    scheme = "https" if parts.scheme.endswith("s") else "http"
+    host = parts.hostname or "127.0.0.1"
+    host = f"[{host}]" if ":" in host else host
+    login, at, _ = parts.netloc.rpartition("@")
+    return f"{scheme}://{login}{at}{host}:{port}{parts.path}"
+
+
+def _no_path(parts: SplitResult) -> None:
+    if parts.path not in ("", "/"):
+        text = (
+            f"exporter URL: {parts.scheme}: got the path {shown(parts.path)}, "
+            "needs host and port alone."
+        )
+        raise DefinitionError(text)
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+_NEEDS: Mapping[Callable[[str], Any], str] = {
+    float: "a number",
+    int: "a whole number",
+    str: "a text",
+    _list: "names with commas between them",
+}
+_PUSH: _Converters = {"interval": float, "timeout": float, "name": str}
+_OTLP: _Converters = {
+    **_PUSH,
+    "signals": _list,
+    "protocol": str,
+    "temporality": str,
+    "max_bytes": int,
+}
+_JSONL: _Converters = {
+    **_PUSH,
+    "signals": _list,
+    "rotate_bytes": int,
+    "rotate_seconds": float,
+    "keep": int,
+}
+_CONSOLE: _Converters = {
+    "interval": float,
+    "name": str,
+    "signals": _list,
+    "color": str,
+}
+_KINDS = {
+    "prometheus": _Kind(_prometheus, {"name": str, "token": str}),
+    "otlp": _Kind(_otlp, _OTLP),
+    "otlps": _Kind(_otlp, _OTLP),
+    "zipkin": _Kind(_zipkin, _PUSH),
+    "zipkins": _Kind(_zipkin, _PUSH),
+    "jsonl": _Kind(_jsonl, _JSONL),
+    "console": _Kind(_console, _CONSOLE),
+}
+_EXAMPLE = "otlp://127.0.0.1:4318"

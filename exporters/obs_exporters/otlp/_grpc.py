@@ -1,0 +1,270 @@
+"""OTLP over gRPC, by grpcio, which is imported on the first send.
+
+In a forked child a new channel is made, and it works: grpcio 1.85 restarts its threads in
+the child, also where another thread of the parent was in a call (it then says "skipping
+fork() handlers" on stderr). Where that is switched off (``GRPC_ENABLE_FORK_SUPPORT=0``)
+and the parent had a channel, a call in the child never ends, not even by its own timeout:
+so the wait for it is ours. Forked children of such a process should use HTTP.
+"""
+
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from obs._foreign import is_the_hosts
+from obs.errors import DefinitionError, ExportFailed, shown, type_name
+from obs_exporters._http_client import (
+    ANSWER_BYTES,
+    RETRY_AFTER_SECONDS,
+    Headers,
+    HttpClient,
+    Tls,
+)
+from obs_exporters.otlp._answers import retry_delay
+
+if TYPE_CHECKING:
+    from obs_exporters.otlp._envelope import Body
+
+RETRYABLE = frozenset(
+    {
+        "CANCELLED",
+        "DEADLINE_EXCEEDED",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+    }
+)
+"""After these codes a request may be sent again; after RESOURCE_EXHAUSTED, too, where the
+backend says when, and after no others.
+
+Source: OTLP specification 1.x, "Failures" of OTLP/gRPC.
+"""
+
+_METHODS = {
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+}
+_OPTIONS = (
+    ("grpc.max_receive_message_length", ANSWER_BYTES),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.primary_user_agent", "obs-sdk"),
+    # No proxy out of the environment, no retries and no waits behind the lane's back.
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.enable_retries", 0),
+    ("grpc.service_config_disable_resolution", 1),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+_NOT_CONNECTED = ("failed to connect to all addresses", "DNS resolution failed")
+_ANSWER_TOO_LARGE = "CLIENT: Received message larger than max"
+"""Servers say the like of a request that is too large for them, without CLIENT."""
+_GRACE_SECONDS = 0.2
+"""How much later than the call's own timeout the wait for it ends."""
+_SHOWN_CHARS = 200
+_KEY = re.compile(r"[0-9a-z_.-]+")
+_VALUE = re.compile(r"[ -~]*")
+
+
+class GrpcTransport:
+    """Calls ``Export`` of the three services.
+
+    Args:
+        exporter: The exporter's name, for texts.
+        url: ``http://`` for plain text, ``https://`` for TLS; host and port.
+        headers: Sent as metadata with each call.
+        tls: Whom to trust and who to be; None trusts the issuers that grpcio brings.
+        gzip: Whether to pack messages.
+
+    Raises:
+        DefinitionError: An argument breaks its rule, or grpcio is not installed.
+
+    Threads: one at a time; ``close`` from any.
+    """
+
+    def __init__(
+        self, exporter: str, url: str, headers: Headers, tls: object, *, gzip: bool
+    ) -> None:
+        HttpClient(exporter, url, headers=headers)  # checks both
+        self._exporter = exporter
+        parts = urlsplit(url)
+        self._target = parts.netloc
+        self._secure = parts.scheme == "https"
+        if parts.port is None:
+            self._target += ":443" if self._secure else ":80"
+        self._headers = headers
+        self._tls = tls if isinstance(tls, Tls) else Tls()
+        self._gzip = gzip
+        self._channel: Any = None
+        self._parents: list[Any] = []
+        self._is_closed = False
+        wrong = self._wrong(parts.path, tls)
+        if wrong:
+            text = f"exporter {exporter!r}: {wrong}."
+            raise DefinitionError(text)
+
+    def _wrong(self, path: str, tls: object) -> str:
+        """Say which argument gRPC does not take; empty if it takes all."""
+        if "@" in self._target:
+            return "url has a user, but gRPC takes none. Put the secret into headers="
+        if path not in ("", "/"):
+            return f"url has the path {shown(path)}, but gRPC takes none. Leave it out"
+        if tls is not None and not isinstance(tls, Tls):
+            return f"tls got {shown(tls)}, but gRPC needs a Tls with files"
+        if find_spec("grpc") is None:
+            return (
+                "protocol='grpc' needs grpcio, which is not installed. Install "
+                "'obs-sdk[otlp]', or use protocol='http/protobuf'"
+            )
+        return "" if callable(self._headers) else _wrong(_lower(self._headers))
+
+    def send(self, body: "Body", deadline: float) -> bytes:
+        """Call ``Export``; see ``Transport``."""
+        if self._is_closed:
+            raise self._failure("it is closed")
+        metadata = self._metadata()
+        left = deadline - monotonic()
+        if left <= 0:
+            raise self._failure("there was no time left")
+        call = None
+        try:
+            channel = self._channel = self._channel or self._open()
+            # No serializers: bytes go out and come in as they are.
+            method = channel.unary_unary(_METHODS[body.signal])
+            call = method.future(bytes(body), timeout=left, metadata=metadata)
+            return call.result(timeout=left + _GRACE_SECONDS)  # type: ignore[no-any-return]
+        except BaseException as error:
+            if is_the_hosts(error):
+                if call is not None:
+                    call.cancel()
+                raise
+            return self._ended(error, call)
+        finally:
+            if self._is_closed:
+                self._drop()
+
+    def close(self) -> None:
+        """Close the channel; a call that runs on another thread fails."""
+        self._is_closed = True
+        self._drop()
+
+    def after_fork_in_child(self) -> None:
+        """Leave the channel to the parent: untouched, for closing it may wait for ever."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            self._parents.append(channel)
+
+    def _open(self) -> Any:
+        grpc = _library()
+        packing = grpc.Compression.Gzip if self._gzip else None
+        if not self._secure:
+            return grpc.insecure_channel(self._target, _OPTIONS, packing)
+        tls = self._tls
+        chain, key = _read(tls.cert_file), _read(tls.key_file or tls.cert_file)
+        credentials = grpc.ssl_channel_credentials(_read(tls.ca_file), key, chain)
+        return grpc.secure_channel(self._target, credentials, _OPTIONS, packing)
+
+    def _drop(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    def _metadata(self) -> list[tuple[str, str]]:
+        headers = self._headers
+        if callable(headers):
+            try:
+                headers = headers()
+                found = _lower(headers)
+                wrong = _wrong(found)
+            except BaseException as error:
+                if is_the_hosts(error):
+                    raise
+                text = f"headers() raised {type_name(error)}"
+                raise self._failure(text) from error
+            if wrong:
+                raise self._failure(wrong)
+        else:
+            found = _lower(headers)
+        return list(found.items())
+
+    def _ended(self, error: BaseException, call: Any) -> bytes:
+        """Give what a call that ended badly means: an exception, mostly."""
+        grpc = _library()
+        if isinstance(error, grpc.RpcError):
+            return self._answered(error)
+        if isinstance(error, grpc.FutureTimeoutError):
+            # Only where grpcio's own threads are gone, so closing it would wait, too.
+            self.after_fork_in_child()
+            text = "no end of the call by its deadline"
+            raise self._failure(text, sent=True) from error
+        if isinstance(error, grpc.FutureCancelledError):
+            raise self._failure("it was closed meanwhile", sent=True) from error
+        self._drop()
+        # Of a file that cannot be read all is said; other texts might show a secret.
+        text = type_name(error)
+        if isinstance(error, OSError):
+            text += f": {error}"
+        raise self._failure(text, sent=call is not None) from error
+
+    def _answered(self, error: Any) -> bytes:
+        code, details = error.code().name, error.details() or ""
+        if _ANSWER_TOO_LARGE in details:
+            return b""  # with a refusal comes no answer, so it was taken
+        is_connected = not details.startswith(_NOT_CONNECTED)
+        if not is_connected:
+            self._drop()  # the next one connects at once, and reads the files again
+        delay = _delay(error)
+        retryable = code in RETRYABLE or (
+            code == "RESOURCE_EXHAUSTED" and delay is not None
+        )
+        said = f"{code}: {details[:_SHOWN_CHARS]!r}" if details else code
+        text = f"exporter {self._exporter!r}: {self._target} by gRPC: {said}."
+        raise ExportFailed(
+            text,
+            retryable=retryable,
+            retry_after=delay,
+            sent=is_connected,
+            reason=f"grpc_{code.lower()}",
+        ) from error
+
+    def _failure(self, text: str, *, sent: bool = False) -> ExportFailed:
+        text = f"exporter {self._exporter!r}: {self._target} by gRPC: {text}."
+        return ExportFailed(text, retryable=True, sent=sent)
+
+
+def _library() -> Any:
+    """Give grpcio: 40 ms, for those who use it."""
+    return import_module("grpc")
+
+
+def _delay(error: Any) -> float | None:
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            delay = retry_delay(value)
+            return None if delay is None else min(delay, RETRY_AFTER_SECONDS)
+    return None
+
+
+def _read(path: str | None) -> bytes | None:
+    if path is None:
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _wrong(headers: Mapping[str, str]) -> str:
+    """Say what gRPC does not take in the headers, without values; empty if nothing."""
+    for name, value in headers.items():
+        if not _KEY.fullmatch(name) or name.endswith("-bin"):
+            return f"header {shown(name)} is no name of a text in gRPC's metadata"
+        if not isinstance(value, str) or not _VALUE.fullmatch(value):
+            return f"the value of header {name!r} needs to be printable ASCII"
+    return ""

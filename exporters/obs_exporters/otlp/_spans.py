@@ -1,0 +1,141 @@
+"""Finished spans as OTLP has them.
+
+Every span has the flags of its own context in the low eight bits, and above them that it
+is known whether its parent is remote, and whether it is. ``SpanRecord.outcome`` has no
+place of its own: where it says more than the status does (``cancelled``, ``aborted``,
+``deadline_exceeded``) it is the attribute ``obs.outcome``; the error's type is
+``error.type``, as the semantic conventions have it. What the user has set stays.
+
+Source: opentelemetry-proto, trace/v1/trace.proto; W3C Trace Context Level 2, 3.2.2.5.
+"""
+
+from collections.abc import Mapping
+from struct import Struct
+from typing import Any
+
+from obs.model import Batch, Payload, SpanEvent, SpanLink, SpanRecord, TraceContext
+from obs_exporters.otlp._attributes import attributes
+from obs_exporters.otlp._envelope import Body, request, resource_field, scope_field
+from obs_exporters.otlp._wire import counted, sized, texted, utf8
+
+_KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
+_STATUS = {"unset": b"", "ok": b"\x18\x01", "error": b"\x18\x02"}
+_SAID_BY_STATUS = frozenset({"ok", "error"})
+
+# Ids, kind, start, end, flags: all that has the same length in every span.
+_head = Struct("<2s16s2s8sBBBQBQ2sI").pack
+_event_head = Struct("<BQB").pack
+_link_head = Struct("<2s16s2s8sBI").pack
+_KNOWN = 0x100  # it is known whether the parent (of a link: the span) is remote
+_REMOTE = 0x200
+
+
+def encode_spans(batch: Batch) -> Payload:
+    """Give all spans of a batch as one request.
+
+    A span is left out, counted ``invalid``, where an id is 0 or too long, it ends before
+    it starts, a time does not fit 64 bits, or its kind or status is unknown: a Collector
+    takes such a span and what comes behind it stumbles.
+    """
+    spans = []
+    for record in batch.records:
+        try:
+            spans.append(b"\x12" + sized(_span(record)))
+        except Exception:  # noqa: BLE001 - a record may be anything
+            continue
+    body = b""
+    if spans:
+        scopes = [(scope_field(batch.scope), b"".join(spans))]
+        body = request(resource_field(batch.resource), scopes)
+    invalid = len(batch.records) - len(spans)
+    dropped = {"invalid": invalid} if invalid else {}
+    return Payload(Body(body, "traces"), len(spans), dropped)
+
+
+def _span(record: SpanRecord) -> bytes:
+    (
+        name, context, parent, kind, start_ns, end_ns, status, message, outcome,
+        error_type, given, events, links, remote_parent, dropped,
+    ) = record  # fmt: skip
+    if not context.trace or not context.span or end_ns < start_ns:
+        raise ValueError
+    parts = [
+        _head(
+            b"\x0a\x10", context.trace.to_bytes(16, "big"),
+            b"\x12\x08", context.span.to_bytes(8, "big"),
+            0x30, _KINDS[kind], 0x39, start_ns, 0x41, end_ns,
+            b"\x85\x01", _flags(context, remote_parent),
+        ),
+        b"\x2a", sized(utf8(name)),
+    ]  # fmt: skip
+    if parent:
+        parts += b"\x22\x08", parent.to_bytes(8, "big")
+    if context.tracestate:
+        parts.append(texted(b"\x1a", context.tracestate))
+    if error_type or outcome not in _SAID_BY_STATUS:
+        given = _with_outcome(given, outcome, error_type)
+    fields = attributes(b"\x4a", given)
+    parts += fields
+    parts += [b"\x5a" + sized(_event(event)) for event in events]
+    good = [link for link in links if link.context.trace and link.context.span]
+    parts += [b"\x6a" + sized(_link(link)) for link in good]
+    lost = len(given) - len(fields), 0, len(links) - len(good)
+    if dropped or any(lost):
+        parts += _dropped(dropped, lost)
+    code = _STATUS[status]
+    if code or message:
+        parts.append(b"\x7a" + sized(texted(b"\x12", message) + code))
+    return b"".join(parts)
+
+
+def _with_outcome(
+    given: Mapping[str, Any], outcome: str, error_type: str
+) -> Mapping[str, Any]:
+    found = {}
+    if error_type:
+        found["error.type"] = error_type
+    if outcome not in _SAID_BY_STATUS:
+        found["obs.outcome"] = outcome
+    return {**found, **given}
+
+
+def _event(event: SpanEvent) -> bytes:
+    name, time_ns, given = event
+    fields = attributes(b"\x1a", given)
+    left_out = counted(b"\x20", len(given) - len(fields))
+    head = _event_head(0x09, time_ns, 0x12)
+    return b"".join([head, sized(utf8(name)), *fields, left_out])
+
+
+def _link(link: SpanLink) -> bytes:
+    context, given = link
+    fields = attributes(b"\x22", given)
+    head = _link_head(
+        b"\x0a\x10", context.trace.to_bytes(16, "big"),
+        b"\x12\x08", context.span.to_bytes(8, "big"),
+        0x35, _flags(context, context.remote),
+    )  # fmt: skip
+    state = texted(b"\x1a", context.tracestate)
+    left_out = counted(b"\x28", len(given) - len(fields))
+    return b"".join([head, state, *fields, left_out])
+
+
+def _flags(context: TraceContext, is_remote: bool) -> int:
+    flags = _KNOWN | _REMOTE if is_remote else _KNOWN
+    if context.sampled:
+        flags |= 0x01
+    if context.random:
+        flags |= 0x02
+    return flags
+
+
+def _dropped(counts: Mapping[str, int], more: tuple[int, int, int]) -> list[bytes]:
+    return [
+        counted(tag, counts.get(what, 0) + n)
+        for what, tag, n in zip(
+            ("attributes", "events", "links"),
+            (b"\x50", b"\x60", b"\x70"),
+            more,
+            strict=True,
+        )
+    ]

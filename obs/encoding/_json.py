@@ -1,0 +1,68 @@
+"""Plain values as one line of JSON, by orjson where it is installed."""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from json.encoder import encode_basestring
+from typing import Any
+
+# DEL, the control characters of ISO 8859-1 and the two line ends of Unicode, in UTF-8:
+# JSON lets them stand, but terminals and `str.splitlines` do not.
+_CONTROLS = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
+
+
+def json_line(data: Any) -> bytes:
+    r"""Give a plain value as one line of JSON in UTF-8, with its newline.
+
+        >>> json_line({"event": "paid\n", "cents": 1200})
+        b'{"event":"paid\\n","cents":1200}\n'
+
+    Args:
+        data: A dictionary of this package's functions, or another plain value.
+    """
+    line = _dumps()(data)
+    return _CONTROLS.sub(_escape, line) + b"\n"
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
+
+
+@cache
+def _dumps() -> Callable[[Any], bytes]:
+    try:
+        import orjson  # noqa: PLC0415 - on first use, and only where it is installed
+    except ImportError:
+        return _standard
+    return orjson.dumps
+
+
+def _standard(value: Any) -> bytes:
+    """Give what orjson gives, byte for byte."""
+    return _text(value).encode()
+
+
+def _text(value: Any) -> str:
+    kind = type(value)
+    if kind is str:
+        return encode_basestring(value)
+    if kind is float:
+        return _float(value)
+    if kind is dict:
+        items = [f"{encode_basestring(k)}:{_text(v)}" for k, v in value.items()]
+        return f"{{{','.join(items)}}}"
+    if kind is list:
+        return f"[{','.join(map(_text, value))}]"
+    return _WORDS[value] if value is None or kind is bool else str(value)
+
+
+_WORDS = {None: "null", True: "true", False: "false"}
+
+
+def _float(value: float) -> str:
+    """Write small numbers as orjson does: 1e-05 as 0.00001, 1e-06 as 1e-6."""
+    mantissa, _, exponent = repr(value).partition("e")
+    if exponent == "-05":
+        digits = mantissa.lstrip("-").replace(".", "")
+        return f"{'-' * (value < 0)}0.0000{digits}"
+    return repr(value).replace("e-0", "e-")

@@ -1,0 +1,466 @@
+"""The lanes of an instance, with their threads."""
+
+import asyncio
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from obs import DefinitionError, Obs
+from obs.delivery import Intake
+from obs.delivery._lanes import CHUNK, Lanes
+from obs.limits import Limits
+from obs.metrics import Registry
+from obs.model import Ack, Resource
+from tests.delivery.scripted import Scripted, down, refused
+
+GRACE = 0.5
+
+
+def eventually(check, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, f"after {seconds} s still {check()!r}"
+        time.sleep(0.005)
+
+
+def instance(*exporters, **more):
+    return Obs("t", exporters=exporters, runtime=False, **more)
+
+
+def spans(tel, *ids):
+    for i in ids:
+        tel.span("s", i=i).end()
+
+
+@contextmanager
+def held(exporter):
+    """Hold the exporter in its next send; give an event that lets it go on."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hold(payload):
+        inside.set()
+        assert go_on.wait(30)
+        return Ack(payload.records)
+
+    exporter.answers.append(hold)
+    try:
+        yield inside, go_on
+    finally:
+        go_on.set()
+
+
+def balance(tel, exporter="scripted", signal="traces"):
+    """What the instance's own metrics say about one exporter and signal."""
+    snapshot = tel.snapshot()
+
+    def total(name, **labels):
+        return sum(
+            point.value
+            for point in snapshot[name].points
+            if {"exporter": exporter, "signal": signal, **labels}.items()
+            <= point.labels.items()
+        )
+
+    return {
+        "delivered": total("obs.exported"),
+        "rejected": total("obs.rejected"),
+        "dropped": total("obs.dropped"),
+        "unknown": total("obs.unknown"),
+        "queued": total("obs.queue.size"),
+    }
+
+
+def produced(tel):
+    return tel.snapshot()["obs.produced"].value(signal="traces")
+
+
+def test_constructing_starts_no_thread_and_keeps_what_is_recorded_for_the_start():
+    exporter = Scripted()
+    before = threading.enumerate()
+    tel = instance(exporter)
+    spans(tel, 1, 2)
+    assert threading.enumerate() == before
+    with tel.start():
+        eventually(lambda: exporter.ids == {1: 1, 2: 1})
+    assert threading.enumerate() == before
+    assert exporter.closed == 1
+
+
+def test_each_exporter_has_a_thread_of_its_own():
+    first, second = Scripted("a"), Scripted("b")
+    tel = instance(first, second)
+    with tel.start():
+        spans(tel, 1)
+        tel.flush(5)
+    assert first.threads == {"obs-a"}
+    assert second.threads == {"obs-b"}
+    assert first.ids == second.ids == {1: 1}
+
+
+def test_records_arrive_by_themselves():
+    exporter = Scripted()
+    tel = instance(exporter)
+    with tel.start():
+        spans(tel, *range(100))
+        eventually(lambda: len(exporter.ids) == 100)
+
+
+def test_metrics_arrive_every_interval():
+    exporter = Scripted(signals=("metrics",), interval=0.05)
+    tel = instance(exporter)
+    counter = tel.counter("c")
+    with tel.start():
+        counter.inc()
+        eventually(lambda: {"c": 1} in exporter.bodies and len(exporter.bodies) > 3)
+
+
+def test_flush_gives_what_was_acknowledged_since_the_call():
+    exporter = Scripted(signals=("metrics", "traces"))
+    tel = instance(exporter)
+    tel.counter("c").inc()
+    with tel.start():
+        spans(tel, *range(CHUNK + 10))
+        result = tel.flush(5)
+        assert (result.delivered, result.pending, result.lost) == (CHUNK + 11, 0, 0)
+        assert result.lanes["scripted"] == (CHUNK + 11, 0, 0, 0)
+        assert {"c": 1} in exporter.bodies
+        again = tel.flush(5)
+        assert (again.delivered, again.pending, again.lost) == (1, 0, 0)
+
+
+def test_flush_keeps_its_time_and_says_what_is_pending():
+    exporter = Scripted()
+    exporter.always = down()
+    tel = instance(exporter, shutdown_timeout=0.1)
+    with tel.start():
+        spans(tel, 1, 2)
+        started = time.monotonic()
+        result = tel.flush(0.5)
+        assert 0.5 <= time.monotonic() - started < 0.5 + GRACE
+        assert (result.delivered, result.pending, result.lost) == (0, 2, 0)
+        exporter.always = None
+        assert tel.flush(5).delivered == 2
+
+
+def test_flush_counts_losses_and_what_is_unknown():
+    exporter = Scripted()
+    exporter.answers += [refused(), Ack(0, {"old": 1}), refused(sent=True)]
+    tel = instance(exporter)
+    with tel.start():
+        results = []
+        for i in range(3):
+            spans(tel, i)
+            results.append(tel.flush(5).lanes["scripted"])
+    assert results == [(0, 0, 1, 0), (0, 0, 1, 0), (0, 0, 1, 1)]
+
+
+def test_flush_before_the_start_sends_nothing():
+    exporter = Scripted()
+    tel = instance(exporter)
+    spans(tel, 1)
+    result = tel.flush(5)
+    assert (result.delivered, result.pending, result.lost) == (0, 1, 0)
+    assert exporter.tries == []
+
+
+def test_a_lane_that_hangs_delays_no_other():
+    stuck, healthy = Scripted("stuck"), Scripted("healthy")
+    tel = instance(stuck, healthy, shutdown_timeout=0.2)
+    with held(stuck) as (inside, _), tel.start():
+        spans(tel, 1)
+        assert inside.wait(5)
+        spans(tel, 2)
+        eventually(lambda: healthy.ids == {1: 1, 2: 1})
+        started = time.monotonic()
+        result = tel.flush(0.3)
+        assert time.monotonic() - started < 0.3 + GRACE
+        assert result.lanes["stuck"] == (0, 2, 0, 0)
+        assert result.lanes["healthy"].pending == 0
+
+
+def test_close_keeps_its_time_with_a_lane_that_hangs_and_counts_what_is_left():
+    exporter = Scripted()
+    tel = instance(exporter)
+    with held(exporter) as (inside, go_on):
+        tel.start()
+        spans(tel, 1, 2)
+        assert inside.wait(5)
+        spans(tel, 3, 4, 5)
+        started = time.monotonic()
+        result = tel.close(0.3)
+        assert time.monotonic() - started < 0.3 + GRACE
+        assert result.lanes["scripted"] == (0, 0, 5, 2)
+        expected = {"delivered": 0, "rejected": 0, "dropped": 3, "unknown": 2}
+        assert balance(tel) == {**expected, "queued": 0}
+        go_on.set()
+        eventually(lambda: exporter.closed == 1)
+    assert balance(tel) == {**expected, "queued": 0}, "what comes late changes nothing"
+
+
+def test_close_delivers_what_is_there_and_once_more_does_nothing():
+    exporter = Scripted(signals=("metrics", "traces"))
+    tel = instance(exporter)
+    tel.start()
+    spans(tel, 1, 2)
+    assert tel.close(5).delivered == 3
+    assert tel.close(5) == (0, 0, 0, {"scripted": (0, 0, 0, 0)})
+    assert exporter.closed == 1
+
+
+def test_what_is_recorded_after_the_end_is_counted():
+    exporter = Scripted()
+    tel = instance(exporter)
+    with tel.start():
+        pass
+    spans(tel, 1, 2)
+    assert tel.flush(1).delivered == 0
+    assert balance(tel)["dropped"] == 2
+    assert produced(tel) == 2
+
+
+def test_a_second_start_goes_on():
+    exporter = Scripted()
+    tel = instance(exporter)
+    for i in range(3):
+        with tel.start():
+            spans(tel, i)
+    assert exporter.ids == {0: 1, 1: 1, 2: 1}
+    assert balance(tel)["delivered"] == 3
+    assert exporter.closed == 3
+
+
+def test_the_ledger_balances_after_a_flood():
+    exporter = Scripted()
+    exporter.always = lambda payload: Ack(0, {"odd": 1})
+    tel = instance(exporter, limits=Limits(queue_records=100))
+    with tel.start():
+        spans(tel, *range(2_000))
+    books = balance(tel)
+    assert books["queued"] == 0
+    assert books["dropped"] > 0
+    assert books["rejected"] > 0
+    assert sum(books.values()) == produced(tel) == 2_000
+
+
+def test_all_numbers_stand_at_zero_from_the_start():
+    tel = instance(Scripted(signals=("metrics", "logs", "traces")))
+    snapshot = tel.snapshot()
+    for signal in ("metrics", "logs", "traces"):
+        mine = {"signal": signal, "exporter": "scripted"}
+        for name in ("obs.exported", "obs.unknown", "obs.queue.size"):
+            assert snapshot[name].value(**mine) == 0
+        assert snapshot["obs.rejected"].value(**mine, reason="refused") == 0
+        assert snapshot["obs.export.duration"].value(**mine) == 0
+        for reason in ("queue_full", "closed", "export_failed", "invalid", "limit"):
+            assert snapshot["obs.dropped"].value(**mine, reason=reason) == 0
+    assert snapshot["obs.produced"].value(signal="traces") == 0
+    capacity = snapshot["obs.queue.capacity"]
+    assert capacity.value(signal="traces", exporter="scripted") == 8192
+
+
+def test_the_time_of_each_send_is_observed():
+    exporter = Scripted()
+    tel = instance(exporter)
+    with tel.start():
+        spans(tel, 1)
+        tel.flush(5)
+    durations = tel.snapshot()["obs.export.duration"]
+    assert durations.value(signal="traces", exporter="scripted") == 1
+
+
+def test_attach_and_detach_while_it_runs():
+    first, second = Scripted("a"), Scripted("b")
+    tel = instance(first)
+    with tel.start():
+        spans(tel, 1)
+        tel.flush(5)
+        tel.attach(second)
+        tel.attach(second)
+        spans(tel, 2)
+        tel.detach(first)
+        tel.detach(first)
+        assert first.closed == 1
+        spans(tel, 3)
+        tel.flush(5)
+        tel.detach(second)
+        spans(tel, 4)
+        assert set(tel.flush(5).lanes) == set()
+    assert first.ids == {1: 1, 2: 1}
+    assert second.ids == {2: 1, 3: 1}
+
+
+def test_two_exporters_of_one_name_are_refused():
+    with pytest.raises(DefinitionError) as error:
+        instance(Scripted(), Scripted())
+    assert str(error.value) == (
+        "exporter 'scripted': another exporter has this name. Give one of them name=..."
+    )
+
+
+def test_failures_are_said_once_a_minute(capfd):
+    exporter = Scripted()
+    exporter.always = down()
+    tel = instance(exporter, shutdown_timeout=0.1)
+    with tel.start():
+        for i in range(3):
+            spans(tel, i)
+            tel.flush(0.05)
+    said = capfd.readouterr().err
+    assert said.count("exporter 'scripted': down (traces that wait: 1)") == 1
+    assert said.count("\n") == 1
+
+
+def test_what_a_backend_refuses_is_said(capfd):
+    exporter = Scripted()
+    exporter.always = lambda payload: Ack(1, {"too old": 1, "odd": 0})
+    tel = instance(exporter)
+    with tel.start():
+        spans(tel, 1, 2)
+    said = capfd.readouterr().err
+    assert "exporter 'scripted': the backend refused traces: {'too old': 1}" in said
+
+
+def test_an_answer_that_is_none_counts_as_a_failure(capfd):
+    exporter = Scripted()
+    exporter.answers.append(lambda payload: "fine")
+    tel = instance(exporter)
+    with tel.start():
+        spans(tel, 1)
+        assert tel.flush(5).delivered == 1
+    assert "send() raised TypeError: send() gave 'fine', not an Ack" in (
+        capfd.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(), MemoryError()])
+def test_an_encoder_that_raises_costs_its_records_alone(error, capfd):
+    class Picky(Scripted):
+        def encode(self, batch):
+            if any(record.attributes["i"] == 7 for record in batch.records):
+                raise error
+            return super().encode(batch)
+
+    exporter = Picky()
+    tel = instance(exporter)
+    with tel.start():
+        spans(tel, *range(20))
+        assert tel.flush(5).delivered == 19
+    assert balance(tel)["dropped"] == 1
+    assert f"encode() raised {type(error).__name__}" in capfd.readouterr().err
+
+
+def test_a_registry_that_cannot_be_read_costs_one_push(monkeypatch, capfd):
+    exporter = Scripted(signals=("metrics",))
+    tel = instance(exporter)
+    with tel.start():
+        with monkeypatch.context() as patched:
+            patched.setattr(Registry, "snapshot", lambda self: 1 / 0)
+            assert tel.flush(5).lost == 1
+        assert tel.flush(5).delivered == 1
+    assert "snapshot() raised ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_without_threads_flush_and_close_do_the_work(monkeypatch, capfd):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    first, second = Scripted("a"), Scripted("b")
+    tel = instance(first, second)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        tel.start()
+        spans(tel, 1)
+        assert tel.flush(5).delivered == 2
+        spans(tel, 2)
+        assert tel.close(5).delivered == 2
+    assert first.ids == second.ids == {1: 1, 2: 1}
+    assert first.threads == {threading.current_thread().name}
+    assert first.closed == second.closed == 1
+    assert "can't start new thread" in capfd.readouterr().err
+
+
+def test_without_threads_one_that_hangs_leaves_time_for_the_next(monkeypatch):
+    first, second = Scripted("a"), Scripted("b")
+    first.always = down()
+    tel = instance(first, second)
+    monkeypatch.setattr(threading.Thread, "start", lambda self: 1 / 0)
+    monkeypatch.setattr("obs.delivery._worker.Worker.start", lambda self: None)
+    monkeypatch.setattr("obs.delivery._lanes.Lanes._start_threads", lambda self: None)
+    tel.start()
+    spans(tel, 1)
+    started = time.monotonic()
+    result = tel.close(0.6)
+    assert time.monotonic() - started < 0.6 + GRACE
+    assert result.lanes["a"] == (0, 0, 1, 0)
+    assert result.lanes["b"] == (1, 0, 0, 0)
+    assert first.closed == second.closed == 1
+
+
+def test_a_record_that_cannot_be_made_ready_is_left_out(capfd):
+    def read(record):
+        if record is None:
+            return None
+        return record, 1 // record
+
+    intake = Intake("logs")
+    exporter = Scripted(signals=("logs",))
+    lanes = Lanes(
+        [(intake, read)],
+        registry := Registry(),
+        lambda: Resource({}),
+        registry.diag,
+        Limits(),
+        1.0,
+    )
+    lanes.add(exporter)
+    lanes.start()
+    for record in (1, 0, None, 2):
+        intake.put(record)
+    assert lanes.close(time.monotonic() + 5).delivered == 2
+    assert exporter.ids == {1: 1, 2: 1}
+    assert lanes.produced == {"logs": 2}
+    assert "a record was left out: ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_the_async_forms_do_the_same():
+    exporter = Scripted()
+    tel = instance(exporter)
+
+    async def run():
+        async with tel.start():
+            spans(tel, 1)
+            assert (await tel.aflush(5)).delivered == 1
+            spans(tel, 2)
+            assert (await tel.aclose(5)).delivered == 1
+
+    asyncio.run(run())
+    assert exporter.ids == {1: 1, 2: 1}
+
+
+def test_a_batch_says_who_sends_and_when():
+    exporter = Scripted(signals=("metrics", "traces"), temporality="delta")
+    tel = instance(exporter)
+    before = time.time_ns()
+    with tel.start():
+        spans(tel, 1)
+        tel.flush(5)
+        tel.flush(5)
+    traces, *_ = [it for it in exporter.batches if it.signal == "traces"]
+    first, second, *_ = [it for it in exporter.batches if it.signal == "metrics"]
+    assert traces.resource.attributes["service.name"] == "t"
+    assert before <= traces.time_ns <= time.time_ns()
+    assert first.temporality == "delta"
+    assert first.start_ns <= first.time_ns == second.start_ns <= second.time_ns
+
+
+def test_listeners_and_lanes_get_the_same_spans():
+    from obs.testing import MemoryExporter
+
+    exporter, memory = Scripted(), MemoryExporter()
+    tel = instance(exporter, memory)
+    with tel.start():
+        spans(tel, 1, 2)
+    assert exporter.ids == {1: 1, 2: 1}
+    assert [span.attributes["i"] for span in memory.spans] == [1, 2]

@@ -1,0 +1,127 @@
+"""Exporters by their URLs."""
+
+import pytest
+
+from obs.errors import DefinitionError
+from obs_exporters import (
+    ConsoleExporter,
+    JsonLinesExporter,
+    OTLPExporter,
+    PrometheusExporter,
+    ZipkinExporter,
+    exporter_from_url,
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "shown"),
+    [
+        ("otlp://127.0.0.1:4318", OTLPExporter, "http://127.0.0.1:4318"),
+        ("otlp://collector", OTLPExporter, "http://collector:4318"),
+        ("otlp://", OTLPExporter, "http://127.0.0.1:4318"),
+        ("otlps://c:1/base", OTLPExporter, "https://c:1/base"),
+        ("otlp://[::1]", OTLPExporter, "http://[::1]:4318"),
+        ("otlp://u:p%40@c", OTLPExporter, "http://c:4318"),
+        ("otlp://c?protocol=grpc", OTLPExporter, "http://c:4317"),
+        ("zipkin://127.0.0.1", ZipkinExporter, "http://127.0.0.1:9411/api/v2/spans"),
+        ("zipkins://z:1/other", ZipkinExporter, "https://z:1/other"),
+        ("prometheus://127.0.0.1:9999", PrometheusExporter, "127.0.0.1:9999"),
+        ("prometheus://", PrometheusExporter, "127.0.0.1:9464"),
+    ],
+)
+def test_scheme_host_port_and_path(url, kind, shown):
+    exporter = exporter_from_url(url)
+    assert type(exporter) is kind
+    assert shown in repr(exporter)
+    assert "p%40" not in repr(exporter)
+    assert "p@" not in repr(exporter)
+
+
+def test_keywords_stand_behind_the_question_mark():
+    exporter = exporter_from_url(
+        "otlp://c?interval=5&timeout=2.5&name=other&signals=metrics,logs"
+        "&temporality=delta&max_bytes=65536"
+    )
+    assert exporter.name == "other"
+    assert exporter.signals == {"metrics", "logs"}
+    assert exporter.delivery[:4] == (5.0, 2.5, 65536, "delta")
+
+
+def test_files_and_streams(tmp_path, capfd):
+    path = tmp_path / "a b.jsonl"
+    exporter = exporter_from_url(f"jsonl://{str(path).replace(' ', '%20')}?keep=2")
+    assert type(exporter) is JsonLinesExporter
+    assert str(path) in repr(exporter)
+    assert type(exporter_from_url("jsonl:local.jsonl")) is JsonLinesExporter
+    assert type(exporter_from_url("jsonl:-")) is JsonLinesExporter
+    for url in ("console:", "console:-", "console:?interval=1&color=never"):
+        assert type(exporter_from_url(url)) is ConsoleExporter
+
+
+def test_a_page_with_user_and_password():
+    exporter = exporter_from_url("prometheus://me:s%40cret@127.0.0.1:0?name=p")
+    assert exporter.name == "p"
+    assert exporter.wsgi_app() is not None
+    assert "cret" not in repr(exporter)
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        (5, "exporter URL: got 5, needs a text such as 'otlp://127.0.0.1:4318'."),
+        (
+            "127.0.0.1",
+            "exporter URL: got no scheme, needs one of prometheus, otlp, otlps, zipkin, "
+            "zipkins, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
+        ),
+        (
+            "kafka://x",
+            "exporter URL: got 'kafka', needs one of prometheus, otlp, otlps, zipkin, "
+            "zipkins, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
+        ),
+        (
+            "otlp://x:99999",
+            "exporter URL: Port out of range 0-65535. Write 'otlp://127.0.0.1:4318'.",
+        ),
+        (
+            "zipkin://x?interval=often",
+            "exporter URL: zipkin: option 'interval' got 'often', needs a number.",
+        ),
+        (
+            "otlp://x?max_bytes=1.5",
+            "exporter URL: otlp: option 'max_bytes' got '1.5', needs a whole number.",
+        ),
+        (
+            "zipkin://x?signals=logs",
+            "exporter URL: zipkin: option 'signals' is unknown. "
+            "There are interval, timeout, name.",
+        ),
+        (
+            "otlp://x?name=a&name=b",
+            "exporter URL: otlp: option 'name' is there twice. Remove one.",
+        ),
+        (
+            "otlp://x?interval=0",
+            "exporter 'otlp': interval got 0.0, needs seconds from 0.01 to 86400.",
+        ),
+        (
+            "prometheus://x/metrics",
+            "exporter URL: prometheus: got the path '/metrics', "
+            "needs host and port alone.",
+        ),
+        (
+            "jsonl://var/log/app.jsonl",
+            "exporter URL: jsonl: got host 'var' and path '/log/app.jsonl', needs a path "
+            "alone: jsonl:///var/log/app.jsonl, jsonl:app.jsonl, or jsonl:- for stdout.",
+        ),
+        (
+            "console://x",
+            "exporter URL: console: got 'x', needs nothing behind the colon, or - for "
+            "stdout.",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(url, text):
+    with pytest.raises(DefinitionError) as error:
+        exporter_from_url(url)
+    assert str(error.value) == text
