@@ -151,6 +151,8 @@ class Lanes:
         """Send what there is, and a snapshot of the metrics, by a deadline."""
         workers = self.workers()
         before = [worker.counts() for worker in workers]
+        if self._is_running:
+            self._start_threads()  # a forked child's, which would start soon
         self.tick(deadline)
         for worker in workers:
             worker.hurry()
@@ -163,6 +165,7 @@ class Lanes:
         workers = self.workers()
         before = [worker.counts() for worker in workers]
         if self._is_running:
+            self._start_threads()  # this thread may get stuck where those do
             self._is_running = False
             for intake, _ in self._intakes:
                 intake.close()

@@ -1,5 +1,6 @@
 """Children deliver what they have recorded, once, and nothing of their parent's."""
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -24,7 +25,7 @@ from tests.survival.backends import (
     sent_by,
     until,
 )
-from tests.survival.processes import in_fresh
+from tests.survival.processes import in_fresh, to_the_end
 
 ALL = ("metrics", "traces")
 QUEUED = 1_000
@@ -71,6 +72,7 @@ def by_fork(path: str, ending: str, mode: str) -> Iterator[int]:
     if child == 0:
         return
     open(f"{path}.open", "w").close()
+    record(tel, EACH, first=QUEUED)
     yield os.getpid()
     yield child
     os.waitpid(child, 0)
@@ -91,8 +93,32 @@ def test_a_forked_child_delivers_its_own_and_nothing_of_its_parents(
     path = str(tmp_path / "arrived")
     parent, child = in_fresh(f"{__name__}:by_fork", path, ending, mode)
 
-    assert arrived(path) == sent_by([parent], QUEUED) + sent_by([child], EACH)
-    assert counted(path) == {parent: QUEUED, child: EACH}
+    assert arrived(path) == sent_by([parent], QUEUED + EACH) + sent_by([child], EACH)
+    assert counted(path) == {parent: QUEUED + EACH, child: EACH}
+
+
+def daemons(path: str) -> Iterator[int]:
+    """Yield the id of a grandchild, as a service that makes itself a daemon has them."""
+    tel = make(path, signals=ALL)
+    tel.start()
+    record(tel, QUEUED)
+    if os.fork() == 0:
+        if os.fork() == 0:
+            record(tel, EACH)
+            yield os.getpid()
+            return
+        os.wait()
+        os._exit(0)
+    os.wait()
+    os._exit(0)
+
+
+def test_a_grandchild_delivers_though_those_before_it_end_by_violence(tmp_path):
+    path = str(tmp_path / "arrived")
+    end = to_the_end(f"{__name__}:daemons", path)
+    assert arrived(path) == sent_by(end.lines, EACH)
+    assert counted(path) == {end.lines[0]: EACH}
+    assert end.stderr == ""
 
 
 TEL: Obs | None = None
@@ -329,6 +355,7 @@ def idle_child(path: str, runtime: bool, is_multiprocessing: bool) -> Iterator[f
     else:
         child = os.fork()
         if child == 0:
+            gc.collect()  # which the runtime's metrics count
             return
         os.waitpid(child, 0)
     yield time.monotonic() - began
@@ -366,3 +393,32 @@ def test_a_lane_lives_where_a_flush_meets_the_start_of_its_thread(tmp_path):
     path = str(tmp_path / "arrived")
     children = list(in_fresh(f"{__name__}:children_that_flush", path, 2))
     assert arrived(path) == sent_by(children, 2)
+
+
+def child_of_a_stuck_parent(path: str, kind: str) -> Iterator[float]:
+    """Yield how long a child lives that records and ends, its backend hanging."""
+    tel = make(path, HANGING, signals=ALL, runtime=True)
+    tel.start()
+    record(tel, EACH)
+    began = time.monotonic()
+    if kind == "multiprocessing":
+        process = multiprocessing.get_context("fork").Process(
+            target=record, args=[tel, 1]
+        )
+        process.start()
+        process.join()
+    else:
+        child = os.fork()
+        if child == 0:
+            record(tel, 1)
+            return
+        os.waitpid(child, 0)
+    yield time.monotonic() - began
+    os._exit(0)
+
+
+@pytest.mark.parametrize("kind", ["fork", "multiprocessing"])
+def test_a_child_ends_in_time_though_its_backend_hangs(tmp_path, kind):
+    path = str(tmp_path / "arrived")
+    (seconds,) = in_fresh(f"{__name__}:child_of_a_stuck_parent", path, kind)
+    assert seconds < 2.1 + 0.5
