@@ -93,13 +93,11 @@ class Lifecycle:
             if self._is_running:
                 return
             self._is_running = self.ever_started = True
-            self._remember()
             try:
                 for exporter in list(self.exporters):
                     if _pulls(exporter):
                         self._start_one(exporter)
-                if self._lanes is not None:
-                    self._lanes.start()
+                self._start_lanes()
             except BaseException:
                 self.close(self._timeout)
                 raise
@@ -114,7 +112,8 @@ class Lifecycle:
                 return
             if _pushes(exporter):
                 self._get_lanes().add(exporter)
-                self._remember()
+                if self._is_running:
+                    self._start_lanes()
             elif self._is_running and _pulls(exporter):
                 self._start_one(exporter)
             self.exporters.append(exporter)
@@ -172,9 +171,10 @@ class Lifecycle:
         self._lock = RLock()  # another thread of the parent may have held it
         self._is_running = False
 
-    def _remember(self) -> None:
-        if self._is_running and self._lanes is not None:
+    def _start_lanes(self) -> None:
+        if self._lanes is not None:
             _running.add(self)
+            self._lanes.start()
 
     def _deadline(self, timeout: float | None) -> float:
         return time.monotonic() + (self._timeout if timeout is None else timeout)

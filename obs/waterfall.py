@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, pairwise
 from operator import attrgetter
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from obs.errors import DefinitionError, shown
 from obs.model import SpanEvent, SpanRecord, TraceContext
@@ -45,7 +45,7 @@ class _Span:
 
     def __init__(self, record: SpanRecord) -> None:
         context = record.context
-        if not isinstance(context, TraceContext):
+        if not issubclass(type(context), TraceContext):
             context = TraceContext()
         self.trace, self.own = _whole(context.trace) or 0, _whole(context.span) or 0
         self.record = record
@@ -178,23 +178,25 @@ def _traces(spans: Iterable[SpanRecord], service: _Service | None) -> list[list[
     return sorted(traces, key=lambda spans: (spans[0].start, spans[0].trace))
 
 
-def _whole(value: object) -> int | None:
+def _whole(value: Any) -> int | None:
     """Give an exact ``int`` that a float can hold, or None for what is no number."""
-    if isinstance(value, float) and math.isfinite(value):
+    # Not isinstance, which believes what a __class__ says.
+    if issubclass(type(value), float) and math.isfinite(value):
         value = float.__int__(value)
-    if not isinstance(value, int):
+    if not issubclass(type(value), int):
         return None
     return max(-_BOUND, min(int.__int__(value), _BOUND))
 
 
-def _text(value: object) -> str:
-    return str.__str__(value) if isinstance(value, str) else shown(value)
+def _text(value: Any) -> str:
+    return str.__str__(value) if issubclass(type(value), str) else shown(value)
 
 
 def _events(span: _Span) -> list[int]:
     """Give when its events were, moved as the span was; only those in its time."""
     try:
-        events = [each for each in span.record.events if isinstance(each, SpanEvent)]
+        given = span.record.events
+        events = [each for each in given if issubclass(type(each), SpanEvent)]
     except Exception:  # noqa: BLE001 - not a sequence, or a hostile one
         return []
     times = [(_whole(event.time_ns) or 0) + span.moved for event in events]

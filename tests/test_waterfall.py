@@ -444,6 +444,22 @@ class HostileList(list):
         raise ZeroDivisionError
 
 
+class Liar:
+    def __init__(self, kind):
+        self.kind = kind
+
+    @property
+    def __class__(self):
+        return self.kind
+
+
+@pytest.mark.parametrize("kind", [int, float, str, TraceContext, SpanEvent])
+@pytest.mark.parametrize("field", ["name", "context", "start_ns", "kind", "error_type"])
+def test_what_lies_about_its_class_does_no_harm(kind, field):
+    spans = [span(1)._replace(**{field: Liar(kind)}, events=[Liar(kind)])]
+    assert ", 1 span" in waterfall(spans)
+
+
 def test_hostile_types_do_no_harm():
     text, number = Hostile("h"), HostileNumber(7)
     record = SpanRecord(

@@ -41,6 +41,7 @@ GZIP_BYTES = 1_024
 RETRY_AFTER_SECONDS = 3_600.0
 """The longest wait that a backend may ask for."""
 
+_FROM_GATEWAYS = (502, 504)
 _SHOWN_BYTES = 200
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -112,6 +113,7 @@ class HttpClient:
             ExportFailed: There was no answer in time; it may be tried again.
         """
         self._is_busy = True
+        self._is_closed = False
         try:
             request = self._request(path, body, headers)
             return self._post(request, deadline)
@@ -121,7 +123,7 @@ class HttpClient:
                 self._drop()
 
     def close(self) -> None:
-        """Close the connection; a post that runs on another thread fails."""
+        """Close the connection: a post on another thread fails, a later one opens anew."""
         self._is_closed = True
         connection = self._connection
         if self._is_busy and connection is not None:
@@ -139,7 +141,7 @@ class HttpClient:
         connection = self._living_connection()
         while True:
             if self._is_closed:
-                raise self._failure("the exporter is closed", sent=was_sent)
+                raise self._failure("it was closed meanwhile", sent=was_sent)
             is_reused = connection is not None
             if connection is None:
                 connection = self._connection = Connection(deadline)
@@ -259,8 +261,9 @@ def failed(
         retryable: Statuses after which the same body may be sent again.
 
     Returns:
-        ``sent``, with the reason ``http_<status>`` and what ``Retry-After`` asks for
-        (seconds or a date, at most an hour; what is negative or junk is ignored).
+        With the reason ``http_<status>`` and what ``Retry-After`` asks for (seconds or a
+        date, at most an hour; what is negative or junk is ignored). ``sent`` only where a
+        gateway answered, which does not know: all else says that nothing was taken.
     """
     status = answer.status
     text = f"exporter {exporter!r}: the backend answered {status}"
@@ -272,7 +275,7 @@ def failed(
         f"{text}.",
         retryable=status in retryable,
         retry_after=_retry_after(answer.headers.get("retry-after", "")),
-        sent=True,
+        sent=status in _FROM_GATEWAYS,
         reason=f"http_{status}",
     )
 

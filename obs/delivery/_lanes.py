@@ -106,7 +106,7 @@ class Lanes:
         return list(self._workers.values())
 
     def add(self, exporter: PushExporter) -> None:
-        """Give an exporter a lane; it runs at once if the others do.
+        """Give an exporter a lane; ``start`` lets it run.
 
         Raises:
             DefinitionError: Another exporter has its name.
@@ -122,8 +122,6 @@ class Lanes:
         for ledger in worker.ledgers:
             self._durations.series((ledger.signal, name))
         self._open_intakes()
-        if self._is_running:
-            self._start_threads()
 
     def remove(self, exporter: PushExporter, deadline: float) -> None:
         """Send what waits for an exporter, close it, and forget it."""

@@ -17,6 +17,7 @@ REPR_CHARS = Limits().repr_chars
 ITEMS = 1_024
 """How many items of a container are kept."""
 CUT = "…"
+_INT = 1 << 63
 CIRCULAR = "<circular reference>"
 
 _CONTAINERS = Mapping, list, tuple, Sequence, AbstractSet, ValuesView
@@ -43,7 +44,10 @@ class Plain:
 
     def text(self, text: str) -> str:
         """Give a text that UTF-8 can hold, cut with a mark where there is no room."""
-        most = max(self._left // 2, 0)
+        most = self._left // 2 if self._left > 0 else 0
+        if text.isascii() and len(text) <= most:  # nearly all
+            self._left -= len(text) + 2
+            return text
         fits, is_cut, size = text[:most], len(text) > most, min(len(text), most)
         if not fits.isascii():
             encoded = fits.encode("utf-8", "backslashreplace")
@@ -54,6 +58,8 @@ class Plain:
 
     def name(self, value: Any) -> str:
         """Give the text of a name, whatever it is."""
+        if type(value) is str:
+            return self.text(value)
         found = self.value(value, 0)
         return found if type(found) is str else str(found)
 
@@ -70,7 +76,7 @@ class Plain:
         if kind is str:
             return self.text(value)
         self._left -= 8
-        if kind is bool or value is None:
+        if kind is bool or value is None or (kind is int and -_INT <= value < _INT):
             return value
         try:
             return self._other(value, depth)
@@ -80,10 +86,12 @@ class Plain:
             return self.text(f"<{type_name(value)}>")
 
     def _other(self, value: Any, depth: int) -> Any:
+        if type(value) is dict:
+            return self._container(value, depth)
         # By the methods of the built-in classes, past what a subclass makes of them.
         if isinstance(value, int):
             number = int.__int__(value)
-            return number if -(1 << 63) <= number < 1 << 63 else self._digits(number)
+            return number if -_INT <= number < _INT else self._digits(number)
         if isinstance(value, float):
             real = float.__float__(value)
             return real if math.isfinite(real) else _NOT_FINITE[str(real)]
@@ -108,7 +116,7 @@ class Plain:
             return CIRCULAR
         self._path.add(id(value))
         try:
-            if isinstance(value, Mapping):
+            if type(value) is dict or isinstance(value, Mapping):
                 return self._dict(value, depth - 1)
             items, is_whole = _first(value)
             found = []

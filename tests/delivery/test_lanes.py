@@ -291,6 +291,17 @@ def test_attach_and_detach_while_it_runs():
     assert second.ids == {2: 1, 3: 1}
 
 
+def test_the_first_exporter_may_come_while_it_runs():
+    exporter = Scripted()
+    tel = instance()
+    with tel.start():
+        spans(tel, 1)
+        tel.attach(exporter)
+        spans(tel, 2)
+        assert tel.flush(5).delivered == 1
+    assert exporter.ids == {2: 1}
+
+
 def test_two_exporters_of_one_name_are_refused():
     with pytest.raises(DefinitionError) as error:
         instance(Scripted(), Scripted())

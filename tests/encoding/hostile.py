@@ -95,14 +95,28 @@ MAKERS = [
     lambda: [[""] * 1024] * 1024,
 ]  # fmt: skip
 
-hostile = st.builds(lambda make: make(), st.sampled_from(MAKERS))
 characters = st.characters(exclude_categories=())
 texts = st.text(characters, max_size=20)
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | texts | st.binary() | hostile,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+_leaves = (
+    *(st.none(), st.booleans(), st.integers(), st.floats(), texts, st.binary()),
+    st.integers(0, len(MAKERS) - 1).map(lambda index: MAKERS[index]()),
+)
+_values = st.recursive(
+    st.one_of(_leaves),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
+
+
+@st.composite
+def _any(draw):
+    """All values, as a strategy with a short repr: Hypothesis refuses long ones."""
+    return draw(_values)
+
+
+values = _any()
 mappings = st.dictionaries(texts, values, max_size=5)
 any_mappings = mappings | values
 log_records = st.builds(

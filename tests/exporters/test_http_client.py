@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from obs.errors import ExportFailed
 from obs_exporters import _http_connection
+from obs_exporters._http_answer import AnswerReader
 from obs_exporters._http_client import Answer, HttpClient, Tls, failed, gzipped
 from tests.faults.certificates import authority, mutual_context
 from tests.faults.modes import answer, raw
@@ -307,6 +308,16 @@ class TestConnection:
             error = failure(client, seconds=0.3)
             assert len(sink.requests) == 2
         assert error.sent
+        assert str(error) == text_of(sink, "waiting for the answer: out of time")
+
+    def test_a_kept_one_that_dies_in_its_answer_is_not_tried_again(self, clients):
+        with Sink() as sink:
+            client = clients(sink)
+            post(client)
+            sink.mode = raw(b"HTTP/1.1 2")
+            error = failure(client)
+            assert len(sink.requests) == 2
+        assert error.sent
 
     def test_it_is_gone_after_a_failure_and_comes_back(self, clients):
         with Sink("garbage") as sink:
@@ -351,7 +362,8 @@ class OneAnswer(threading.Thread):
     """Accepts one connection and answers its first bytes; ``peer`` stays open."""
 
     def __init__(self, server: socket.socket, reply: bytes):
-        super().__init__()
+        super().__init__(daemon=True)
+        server.settimeout(SECONDS)
         self._server, self._reply = server, reply
         self.peer = None
         self.start()
@@ -547,22 +559,24 @@ class TestFaults:
         "mode", ["huge:length", "huge:close", "huge:chunked", "bomb", "endless head"]
     )
     def test_no_answer_costs_a_mib(self, mode):
-        # The sink runs in another process; tracemalloc sees this one's Python memory,
-        # the peak of the resident memory all the rest.
+        # tracemalloc sees the Python memory, the resident memory's peak all the rest.
         code = (
-            "import sys, time, tracemalloc, resource, json\n"
-            "from obs_exporters._http_client import HttpClient, ExportFailed\n"
+            "import json, re, sys, time, tracemalloc\n"
+            "from obs_exporters._http_client import ExportFailed, HttpClient\n"
             "def post(url):\n"
             "    client = HttpClient('x', url)\n"
             "    try: client.post('', b'x', {}, time.monotonic() + 20)\n"
             "    except ExportFailed: pass\n"
             "    client.close()\n"
+            "def kib(name):\n"
+            "    with open('/proc/self/status') as file:\n"
+            "        return int(re.search(name + r':\\s*(\\d+)', file.read())[1])\n"
             "ok, bad = sys.argv[1:]\n"
             "post(ok)\n"
-            "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-            "before = peak()\n"
+            "with open('/proc/self/clear_refs', 'w') as file: file.write('5')\n"
+            "before = kib('VmRSS')\n"
             "post(bad)\n"
-            "resident = (peak() - before) * 1024\n"
+            "resident = (kib('VmHWM') - before) * 1024\n"
             "tracemalloc.start()\n"
             "post(bad)\n"
             "print(json.dumps([resident, tracemalloc.get_traced_memory()[1]]))\n"
@@ -715,9 +729,8 @@ class TestLife:
             client.close()
             client.close()
             assert len(os.listdir("/proc/self/fd")) < files
-            error = failure(client)
-        assert str(error) == text_of(sink, "the exporter is closed")
-        assert not error.sent
+            post(client)
+            assert len(os.listdir("/proc/self/fd")) == files, "it opens anew"
 
     @pytest.mark.parametrize("tls", [None, "good"])
     def test_close_ends_a_post_of_another_thread(self, clients, tls):
@@ -739,6 +752,20 @@ class TestLife:
             assert sink.connections == 1
         assert errors[0].sent
         assert client._connection is None
+
+    def test_close_at_the_end_of_a_post_ends_the_connection(self, clients, monkeypatch):
+        real = AnswerReader.read
+
+        def closing(reader):
+            got = real(reader)
+            client.close()
+            return got
+
+        monkeypatch.setattr(AnswerReader, "read", closing)
+        with Sink() as sink:
+            client = clients(sink)
+            assert post(client).status == 200
+            assert client._connection is None
 
     def test_close_ends_a_post_that_has_no_socket_yet(self, clients, monkeypatch):
         real = socket.getaddrinfo
@@ -817,8 +844,23 @@ class TestFailed:
         )
         assert error.retryable is is_retryable
         assert error.reason == f"http_{status}"
-        assert error.sent
         assert error.retry_after is None
+
+    @pytest.mark.parametrize(
+        ("status", "sent"),
+        [
+            (302, False),
+            (400, False),
+            (429, False),
+            (500, False),
+            (503, False),
+            (502, True),
+            (504, True),
+        ],
+    )
+    def test_only_behind_a_gateway_it_may_have_arrived(self, status, sent):
+        error = failed("x", Answer(status, {}, b""), {429, 502, 503, 504})
+        assert error.sent is sent
 
     def test_3xx_is_permanent_and_says_where_it_leads(self):
         error = failed("x", Answer(302, {"location": "http://h/"}, b""), {503})

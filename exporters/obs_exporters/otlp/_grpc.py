@@ -29,6 +29,9 @@ from obs_exporters.otlp._answers import retry_delay
 if TYPE_CHECKING:
     from obs_exporters.otlp._envelope import Body
 
+_UNCLEAR = frozenset({"DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE", "UNKNOWN"})
+"""Codes that gRPC gives itself, too: they do not say that nothing was taken."""
+
 RETRYABLE = frozenset(
     {
         "CANCELLED",
@@ -227,7 +230,7 @@ class GrpcTransport:
             text,
             retryable=retryable,
             retry_after=delay,
-            sent=is_connected,
+            sent=is_connected and code in _UNCLEAR,
             reason=f"grpc_{code.lower()}",
         ) from error
 

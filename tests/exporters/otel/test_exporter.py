@@ -199,9 +199,27 @@ def test_what_they_raise_is_a_failure_that_says_its_type(raised):
 
 
 def test_a_ctrl_c_goes_on_to_the_host():
-    exporter = OTelExporter(Theirs(KeyboardInterrupt()))
+    class Interrupting(dict):
+        def items(self):
+            raise KeyboardInterrupt
+
+    class Stopped(Theirs):
+        def shutdown(self):
+            raise KeyboardInterrupt
+
+    theirs = Stopped(KeyboardInterrupt())
+    exporter = OTelExporter(theirs, theirs, theirs)
+    odd = Interrupting()
+    for given in (
+        batch("traces", record(1, attributes=odd)),
+        batch("logs", LogRecord(AT, "info", "a", fields=odd)),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            list(exporter.encode(given))
     with pytest.raises(KeyboardInterrupt):
         send(exporter, spans())
+    with pytest.raises(KeyboardInterrupt):
+        exporter.close(soon())
 
 
 def test_metrics_are_told_how_much_time_is_left():

@@ -8,8 +8,9 @@ from time import monotonic
 import pytest
 
 import obs_exporters
+from obs import Obs
 from obs.errors import DefinitionError, ExportFailed
-from obs.model import Ack, Delivery, Payload
+from obs.model import Ack, Delivery, LaneResult, Payload
 from obs_exporters import ZipkinExporter
 from tests.exporters.zipkin.records import batch, read_back, record, whole_trace
 from tests.faults.modes import answer
@@ -130,6 +131,26 @@ def test_the_text_repeats_what_zipkin_says_of_a_list_that_is_too_large(sink, exp
     )
 
 
+def test_a_span_that_is_refused_costs_no_other():
+    def refuse_odd(request):
+        is_odd = any(span["name"] == "odd" for span in json.loads(request.body))
+        return (400, {}, b"odd") if is_odd else (202, {}, b"")
+
+    with Sink(handler=refuse_odd, ids=names) as sink:
+        exporter = ZipkinExporter(f"{sink.url}/api/v2/spans")
+        with Obs("shop", exporters=[exporter], runtime=False).start() as tel:
+            for n in range(20):
+                with tel.span("odd" if n == 7 else f"span {n}"):
+                    pass
+            result = tel.flush(10)
+        assert sink.acknowledged() == {f"span {n}": 1 for n in range(20) if n != 7}
+    assert result.lanes["zipkin"] == LaneResult(delivered=19, lost=1)
+
+
+def names(body):
+    return [span["name"] for span in json.loads(body)]
+
+
 def test_where_nobody_listens_it_may_be_tried_again(sink, exporter):
     sink.mode = "refuse"
     with pytest.raises(ExportFailed) as error:
@@ -162,14 +183,15 @@ def test_a_backend_that_misbehaves_is_left_at_the_deadline(sink, exporter, mode)
     assert exporter.send(payload, soon()) == Ack(5)
 
 
-def test_after_close_a_send_fails_and_a_second_close_does_no_harm(sink, exporter):
+def test_after_close_a_send_connects_anew_and_a_second_close_does_no_harm(
+    sink, exporter
+):
     payload = payload_of(exporter, record())
     exporter.send(payload, soon())
     exporter.close(soon())
     exporter.close(soon())
-    with pytest.raises(ExportFailed):
-        exporter.send(payload, soon())
-    assert len(sink.requests) == 1
+    assert exporter.send(payload, soon()) == Ack(1)
+    assert len(sink.requests) == 2
 
 
 @pytest.mark.parametrize(

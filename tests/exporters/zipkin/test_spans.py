@@ -250,6 +250,15 @@ def test_what_cannot_be_mended_is_left_out_and_counted(bad):
     assert payload == (b"[]", 0, {"invalid": 1}, 0)
 
 
+def test_a_ctrl_c_goes_on_to_the_host():
+    class Interrupting(dict):
+        def items(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        spans_of(record(attributes=Interrupting()))
+
+
 def test_a_batch_is_divided_in_order_and_no_list_is_too_large():
     bad = record(context=TraceContext(0, 0))
     records = [record(i, name="x" * (i % 7 * 40)) for i in range(1, 60)]
