@@ -267,8 +267,14 @@ class Lanes:
                 self._ticker = ticker
 
     def _start_soon(self) -> None:
-        """Start the threads from where no lock may be taken."""
+        """Start the threads from where no lock may be taken.
+
+        Those of the lanes at once: when the process ends it may be too late for it, and
+        a send that hangs must not be on the thread that ends it.
+        """
         try:
+            for worker in self.workers():
+                worker.start_from_anywhere()
             start_new_thread(self._start_threads, ())
         except RuntimeError:  # flush and close do their work then
             return

@@ -1,9 +1,10 @@
 """The thread of one lane: it does what the state machine says."""
 
+from _thread import start_new_thread
 from collections.abc import Iterable, Sequence
 from functools import partial
 from math import inf
-from threading import Condition, Thread, current_thread, main_thread
+from threading import Condition, Thread, get_ident, main_thread
 from time import monotonic, time_ns
 from typing import Protocol
 
@@ -57,6 +58,7 @@ class Worker:
     Attributes:
         exporter: As given.
         lane: As given.
+        has_thread: Whether it runs by itself.
         is_over: Whether its books are closed.
     """
 
@@ -69,6 +71,8 @@ class Worker:
         self._sending: Send | None = None
         self._is_driven = False
         self._is_closed = False
+        self._is_running = False
+        self.has_thread = False
         self.is_over = False
 
     def start(self) -> None:
@@ -77,11 +81,22 @@ class Worker:
         Raises:
             RuntimeError: None can be started; flush and close do its work then.
         """
-        if self._thread is not None or self.is_over:
+        if self.has_thread or self.is_over:
             return
         thread = Thread(target=self._run, name=f"obs-{self.exporter.name}", daemon=True)
         thread.start()
         self._thread = thread
+        self.has_thread = True
+
+    def start_from_anywhere(self) -> None:
+        """Start a thread, without a name, from where no lock may be taken.
+
+        Raises:
+            RuntimeError: None can be started.
+        """
+        if not self.has_thread:
+            start_new_thread(self._run, ())
+            self.has_thread = True
 
     def put(self, signal: str, records: Sequence[Sized], lost: int, late: int) -> None:
         """Take the records of a tick, and count those that the intake had no room for."""
@@ -108,19 +123,18 @@ class Worker:
 
     def wait(self, deadline: float) -> None:
         """Wait until nothing is owed, or after ``close`` until the thread has ended."""
-        if self._thread is None:
+        if not self.has_thread:
             self._run(until=deadline)
-        elif self.lane.deadline is not None:
+            return
+        with self._changed:
+            self._changed.wait_for(self._is_done, max(deadline - monotonic(), 0.0))
+        if self._thread is not None and self.lane.deadline is not None:
             self._thread.join(max(deadline - monotonic(), 0.0))
-        else:
-            with self._changed:
-                left = max(deadline - monotonic(), 0.0)
-                self._changed.wait_for(self._is_done, left)
 
     def abandon(self) -> None:
         """Count what is left, whatever the thread is doing; it goes on alone."""
         self._end()
-        if self._thread is None:
+        if not self.has_thread:
             self._close_exporter()
 
     def result(self, before: "dict[str, tuple[int, int, int]]") -> LaneResult:
@@ -139,11 +153,6 @@ class Worker:
         return {it.signal: (it.delivered, it.lost, it.unknown) for it in ledgers}
 
     @property
-    def has_thread(self) -> bool:
-        """Whether it runs by itself."""
-        return self._thread is not None
-
-    @property
     def ledgers(self) -> Iterable[Ledger]:
         """The ledgers of its signals."""
         return [queue.ledger for queue in self.lane.queues]
@@ -151,6 +160,10 @@ class Worker:
     def _run(self, until: float | None = None) -> None:
         """Do what is to be done: for ever, or on a caller's thread while it waits."""
         with self._changed:
+            if until is None:
+                if self._is_running:  # it was started twice at one moment
+                    return
+                self._is_running = True
             # A flush may be at it while the thread is started, and the other way round.
             left = inf if until is None else until - monotonic()
             is_turn = partial(self._is_turn, is_caller=until is not None)
@@ -172,8 +185,10 @@ class Worker:
         return not self._is_driven or self.is_over or (is_caller and self._is_done())
 
     def _is_done(self) -> bool:
-        """Whether who flushes has nothing to wait for."""
-        return self.lane.deadline is None and not self.lane.owed
+        """Whether who flushes or closes has nothing to wait for."""
+        if self.lane.deadline is not None:
+            return self._is_closed and not self._is_driven
+        return not self.lane.owed
 
     def _survives(self, until: float | None) -> bool:
         try:
@@ -346,7 +361,7 @@ def is_the_hosts_here(error: BaseException) -> bool:
 
     On a thread of ours nothing is: signal handlers run on the main thread alone.
     """
-    return current_thread() is main_thread() and is_the_hosts(error)
+    return get_ident() == main_thread().ident and is_the_hosts(error)
 
 
 def text_of(error: BaseException) -> str:
