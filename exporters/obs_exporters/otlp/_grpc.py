@@ -100,7 +100,6 @@ class GrpcTransport:
         self._gzip = gzip
         self._channel: Any = None
         self._left: list[Any] = []
-        self._is_closed = False
         wrong = self._wrong(url, address.path, tls)
         if wrong:
             text = f"exporter {exporter!r}: {wrong}."
@@ -123,8 +122,6 @@ class GrpcTransport:
 
     def send(self, body: "Body", deadline: float) -> bytes:
         """Call ``Export``; see ``Transport``."""
-        if self._is_closed:
-            raise self._failure("the exporter is closed")
         metadata = self._metadata()
         left = deadline - monotonic()
         if left <= 0:
@@ -142,13 +139,9 @@ class GrpcTransport:
                     call.cancel()
                 raise
             return self._ended(error, sent=call is not None)
-        finally:
-            if self._is_closed:
-                self._drop()
 
     def close(self) -> None:
-        """Close the channel; a call that runs on another thread fails."""
-        self._is_closed = True
+        """Close the channel: a call on another thread fails, a later one opens anew."""
         self._drop()
 
     def after_fork_in_child(self) -> None:
