@@ -3,8 +3,14 @@
 import socket
 import threading
 
-import pytest
-
+from obs.testing.contract import (
+    ExporterContract,
+    Histogram,
+    Log,
+    Number,
+    Rig,
+    Span,
+)
 from obs_exporters import OTLPExporter
 from obs_exporters.otlp._grpc import _METHODS
 from tests.exporters.otlp.grpc_backend import Backend
@@ -16,16 +22,6 @@ from tests.exporters.otlp.oracle import (
     points_of,
 )
 from tests.faults.sink import Sink
-
-pytest.importorskip("obs.testing.contract")
-from obs.testing.contract import (
-    ExporterContract,
-    Histogram,
-    Log,
-    Number,
-    Rig,
-    Span,
-)
 
 
 def spans_in(body):
