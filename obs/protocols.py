@@ -547,7 +547,10 @@ class PushExporter(Protocol):
         ...
 
     def close(self, deadline: float) -> None:
-        """Let go of connections; another ``start`` may send again, over new ones."""
+        """Let go of connections; another ``start`` may send again, over new ones.
+
+        Called by who sends, or where nobody does: never while ``send`` runs.
+        """
         ...
 
 

@@ -35,6 +35,8 @@ __all__ = ["Answer", "Headers", "HttpClient", "Tls", "failed", "gzipped"]
 Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
 ANSWER_BYTES = Limits().answer_bytes
+"""Bytes of an answer's body that are read; past it, the connection is closed."""
+
 GZIP_BYTES = 1_024
 """A body up to this length is not packed: nothing would be won."""
 
@@ -59,16 +61,11 @@ class HttpClient:
         headers: Sent with each request, or a function that is asked for them each time.
         tls: Whom to trust and who to be, or an ``ssl.SSLContext``; None trusts the
             issuers of the system.
-        answer_bytes: Bytes of an answer's body that are read; past it, the connection is
-            closed.
-
-    Attributes:
-        url: Without user and password.
 
     Raises:
         DefinitionError: An argument breaks its rule; no secret is in the text.
 
-    Threads: one at a time; ``close`` from any.
+    Threads: one at a time.
     """
 
     def __init__(
@@ -78,7 +75,6 @@ class HttpClient:
         *,
         headers: Headers = _NONE,
         tls: "Tls | ssl.SSLContext | None" = None,
-        answer_bytes: int = ANSWER_BYTES,
     ) -> None:
         self._exporter = exporter
         self._address = check_url(exporter, url)
@@ -88,9 +84,7 @@ class HttpClient:
         check_tls(exporter, tls, self._address.secure)
         self._tls = tls
         self._context: ssl.SSLContext | None = None
-        self._answer_bytes = answer_bytes
         self._connection: Connection | None = None
-        self._is_busy = self._is_closed = False
         on_fork(self)
 
     @property
@@ -112,36 +106,10 @@ class HttpClient:
         Raises:
             ExportFailed: There was no answer in time; it may be tried again.
         """
-        self._is_busy = True
-        self._is_closed = False
-        try:
-            request = self._request(path, body, headers)
-            return self._post(request, deadline)
-        finally:
-            self._is_busy = False
-            if self._is_closed:
-                self._drop()
-
-    def close(self) -> None:
-        """Close the connection: a post on another thread fails, a later one opens anew."""
-        self._is_closed = True
-        connection = self._connection
-        if self._is_busy and connection is not None:
-            connection.interrupt()
-        else:
-            self._drop()
-
-    def after_fork_in_child(self) -> None:
-        """Leave the connection to the parent."""
-        self._is_busy = False
-        self._drop()
-
-    def _post(self, request: bytes, deadline: float) -> Answer:
+        request = self._request(path, body, headers)
         was_sent = False
         connection = self._living_connection()
         while True:
-            if self._is_closed:
-                raise self._failure("it was closed meanwhile", sent=was_sent)
             is_reused = connection is not None
             if connection is None:
                 connection = self._connection = Connection(deadline)
@@ -154,13 +122,25 @@ class HttpClient:
                 was_sent |= connection.sent
                 has_timed_out = isinstance(error, TimeoutError)
                 if not is_reused or connection.answered or has_timed_out:
-                    raise self._trouble(connection, error, sent=was_sent) from error
+                    doing = f"{connection.doing}: " if connection.doing else ""
+                    text = f"{doing}{reason_of(error)}"
+                    raise self._failure(text, sent=was_sent) from error
             connection = None  # the backend had closed it meanwhile: once more
+
+    def close(self) -> None:
+        """Close the connection; a later post opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def after_fork_in_child(self) -> None:
+        """Leave the connection to the parent."""
+        self.close()
 
     def _living_connection(self) -> Connection | None:
         connection = self._connection
         if connection is not None and not connection.is_alive():
-            self._drop()
+            self.close()
         return self._connection
 
     def _exchange(
@@ -179,16 +159,16 @@ class HttpClient:
                 if (answer := self._early_refusal(connection)) is not None:
                     return answer
                 raise
-            reader = AnswerReader(connection.receive, self._answer_bytes)
+            reader = AnswerReader(connection.receive, ANSWER_BYTES)
             answer = reader.read()
             keep = reader.keep
             return answer
         finally:
             if not keep:
-                self._drop()
+                self.close()
 
     def _early_refusal(self, connection: Connection) -> Answer | None:
-        reader = AnswerReader(connection.receive_ready, self._answer_bytes)
+        reader = AnswerReader(connection.receive_ready, ANSWER_BYTES)
         try:
             answer = reader.read()
         except (OSError, ValueError) as error:
@@ -203,17 +183,6 @@ class HttpClient:
         if self._context is None:
             self._context = make_context(self._tls or Tls())
         return self._context
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _trouble(
-        self, connection: Connection, error: Exception, *, sent: bool
-    ) -> ExportFailed:
-        doing = f"{connection.doing}: " if connection.doing else ""
-        return self._failure(f"{doing}{reason_of(error)}", sent=sent)
 
     def _request(self, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
         address = self._address

@@ -2,7 +2,6 @@
 
 import socket
 import sys
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
 
 MOST_SECONDS = 86_400.0
 """More than this no socket call is given: it has to fit into a C type."""
-
-_CLOSED = "it was closed meanwhile"
 
 
 class Tls(NamedTuple):
@@ -83,8 +80,6 @@ class Connection:
         doing: What it does, for the text of an error.
         sent: Whether all of the last request was handed to the kernel.
         answered: Whether a byte came back since.
-
-    Threads: the owner's; ``interrupt`` may be called from any.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -92,7 +87,6 @@ class Connection:
         self.doing = ""
         self.sent = self.answered = False
         self._socket: socket.socket | None = None
-        self._is_interrupted = False
         self._nothing_there: tuple[type[OSError], ...] = (BlockingIOError,)
 
     def open(self, host: str, port: int, context: "ssl.SSLContext | None") -> None:
@@ -164,14 +158,6 @@ class Connection:
         self._socket.settimeout(0)
         return self._socket.recv(limit)
 
-    def interrupt(self) -> None:
-        """Make what another thread does here fail at once."""
-        self._is_interrupted = True
-        if self._socket is not None:
-            with suppress(OSError):
-                # Not SSLSocket.shutdown: after it, the other thread would send plain.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
     def close(self) -> None:
         """Close the descriptor and tell the peer nothing: it may be a parent's session."""
         if self._socket is not None:
@@ -191,14 +177,13 @@ class Connection:
         secured.do_handshake()
 
     def _timed(self) -> socket.socket:
-        if self._socket is None:
-            raise ConnectionAbortedError(_CLOSED)
+        if self._socket is None:  # this is a child, forked by a signal handler
+            text = "it was closed meanwhile"
+            raise ConnectionAbortedError(text)
         self._socket.settimeout(self._left())
         return self._socket
 
     def _left(self) -> float:
-        if self._is_interrupted:
-            raise ConnectionAbortedError(_CLOSED)
         left = min(self.deadline - monotonic(), MOST_SECONDS)
         if not left > 0:
             raise TimeoutError

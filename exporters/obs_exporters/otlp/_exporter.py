@@ -53,7 +53,7 @@ class OTLPExporter:
     Raises:
         DefinitionError: An argument breaks its rule; no secret is in the text.
 
-    Threads: one at a time; ``close`` from any.
+    Threads: one at a time.
     """
 
     def __init__(
@@ -134,11 +134,7 @@ class OTLPExporter:
         return Ack(accepted, {"partial_success": rejected} if rejected else {})
 
     def close(self, deadline: float) -> None:
-        """Let go of the connection; calling it again does no harm.
-
-        Args:
-            deadline: When to be done; it waits for nothing.
-        """
+        """Let go of the connection; a later ``send`` opens another."""
         self._transport.close()
 
     def after_fork_in_child(self) -> None:

@@ -81,7 +81,7 @@ class GrpcTransport:
     Raises:
         DefinitionError: An argument breaks its rule, or grpcio is not installed.
 
-    Threads: one at a time; ``close`` from any.
+    Threads: one at a time.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class GrpcTransport:
             return self._ended(error, sent=call is not None)
 
     def close(self) -> None:
-        """Close the channel: a call on another thread fails, a later one opens anew."""
+        """Close the channel; a later call opens another."""
         self._drop()
 
     def after_fork_in_child(self) -> None:
@@ -200,8 +200,6 @@ class GrpcTransport:
             self._leave()
             text = "no end of the call by its deadline"
             raise self._failure(text, sent=True) from error
-        if isinstance(error, grpc.FutureCancelledError):
-            raise self._failure("it was closed meanwhile", sent=True) from error
         self._drop()
         # Of a file that cannot be read all is said; other texts might show a secret.
         text = type_name(error)

@@ -35,7 +35,7 @@ class ZipkinExporter:
     Raises:
         DefinitionError: An argument breaks its rule; no secret is in the text.
 
-    Threads: ``encode`` from any; ``send`` one at a time; ``close`` from any.
+    Threads: ``encode`` from any; ``send`` and ``close`` one at a time.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ZipkinExporter:
         return Ack(payload.records)
 
     def close(self, deadline: float) -> None:
-        """Close the connection; a ``send`` that runs on another thread fails."""
+        """Let go of the connection; a later ``send`` opens another."""
         self._client.close()
 
     def __repr__(self) -> str:
