@@ -43,6 +43,13 @@ GZIP_BYTES = 1_024
 RETRY_AFTER_SECONDS = 3_600.0
 """The longest wait that a backend may ask for."""
 
+RETRYABLE = frozenset({429, 502, 503, 504})
+"""Statuses after which the same body may be sent again, and after no others.
+
+Those of the OTLP specification ("Retryable Response Codes"). Not 500: backends answer so to
+a body that they cannot take, Zipkin to one that is too large.
+"""
+
 _FROM_GATEWAYS = (502, 504)
 _SHOWN_BYTES = 200
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -219,20 +226,18 @@ class HttpClient:
         return f"HttpClient({self.url!r})"
 
 
-def failed(
-    exporter: str, answer: Answer, retryable: frozenset[int] | set[int]
-) -> ExportFailed:
+def failed(exporter: str, answer: Answer) -> ExportFailed:
     """Give the exception for an answer that is not 2xx.
 
     Args:
         exporter: The exporter's name.
         answer: What came.
-        retryable: Statuses after which the same body may be sent again.
 
     Returns:
-        With the reason ``http_<status>`` and what ``Retry-After`` asks for (seconds or a
-        date, at most an hour; what is negative or junk is ignored). ``sent`` only where a
-        gateway answered, which does not know: all else says that nothing was taken.
+        Retryable by ``RETRYABLE``, with the reason ``http_<status>`` and what
+        ``Retry-After`` asks for (seconds or a date, at most an hour; what is negative or
+        junk is ignored). ``sent`` only where a gateway answered, which does not know: all
+        else says that nothing was taken.
     """
     status = answer.status
     text = f"exporter {exporter!r}: the backend answered {status}"
@@ -242,7 +247,7 @@ def failed(
         text += f": {answer.body[:_SHOWN_BYTES].decode('utf-8', 'replace')!r}"
     return ExportFailed(
         f"{text}.",
-        retryable=status in retryable,
+        retryable=status in RETRYABLE,
         retry_after=_retry_after(answer.headers.get("retry-after", "")),
         sent=status in _FROM_GATEWAYS,
         reason=f"http_{status}",

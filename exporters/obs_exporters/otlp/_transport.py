@@ -9,12 +9,6 @@ from obs_exporters.otlp._envelope import Body
 if TYPE_CHECKING:
     import ssl
 
-RETRYABLE = frozenset({429, 502, 503, 504})
-"""After these statuses a request may be sent again, and after no others.
-
-Source: OTLP specification 1.x, "Retryable Response Codes".
-"""
-
 _PROTOBUF = "application/x-protobuf"
 
 
@@ -66,7 +60,7 @@ class HttpTransport:
         if not 200 <= answer.status < 300:
             if answer.headers.get("content-type") == _PROTOBUF:
                 answer = answer._replace(body=status_message(answer.body))
-            raise failed(self._exporter, answer, RETRYABLE)
+            raise failed(self._exporter, answer)
         return answer.body
 
     def close(self) -> None:

@@ -11,9 +11,6 @@ from obs_exporters.zipkin._spans import encode_spans
 if TYPE_CHECKING:
     import ssl
 
-RETRYABLE = frozenset({429, 502, 503, 504})
-"""What passes by itself. Not 500: Zipkin answers so to a body that is too large for it."""
-
 
 class ZipkinExporter:
     """Sends finished spans to Zipkin as v2 JSON.
@@ -82,7 +79,7 @@ class ZipkinExporter:
             headers |= packed
         answer = self._client.post("", body, headers, deadline)
         if not 200 <= answer.status < 300:
-            raise failed(self.name, answer, RETRYABLE)
+            raise failed(self.name, answer)
         return Ack(payload.records)
 
     def close(self, deadline: float) -> None:
