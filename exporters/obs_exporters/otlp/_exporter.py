@@ -5,7 +5,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from obs._diag import Diag
-from obs._fork import on_fork
 from obs.errors import DefinitionError, shown
 from obs.model import Ack, Batch, Delivery, Payload
 from obs_exporters._http_client import Headers, Tls
@@ -90,7 +89,6 @@ class OTLPExporter:
         self._shown = f"OTLPExporter({url.rpartition('@')[2]!r}, protocol={protocol!r})"
         self._prefixes = Prefixes()
         self._diag = Diag()
-        on_fork(self)
 
     def encode(self, batch: Batch) -> Iterable[Payload]:
         """Give the requests of a batch; what cannot be encoded is counted in them.
@@ -136,10 +134,6 @@ class OTLPExporter:
     def close(self, deadline: float) -> None:
         """Let go of the connection; a later ``send`` opens another."""
         self._transport.close()
-
-    def after_fork_in_child(self) -> None:
-        """Leave the connection to the parent."""
-        self._transport.after_fork_in_child()
 
     def __repr__(self) -> str:
         return self._shown

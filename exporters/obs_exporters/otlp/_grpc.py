@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from obs._foreign import is_the_hosts
+from obs._fork import on_fork
 from obs.errors import DefinitionError, ExportFailed, shown, type_name
 from obs_exporters._http_client import ANSWER_BYTES, RETRY_AFTER_SECONDS, Headers, Tls
 from obs_exporters._http_connection import check_tls
@@ -104,6 +105,7 @@ class GrpcTransport:
         if wrong:
             text = f"exporter {exporter!r}: {wrong}."
             raise DefinitionError(text)
+        on_fork(self)
 
     def _wrong(self, url: str, path: str, tls: object) -> str:
         """Say which argument gRPC does not take; empty if it takes all."""
@@ -118,7 +120,7 @@ class GrpcTransport:
                 "protocol='grpc' needs grpcio, which is not installed. Install "
                 "'obs-sdk[otlp]', or use protocol='http/protobuf'"
             )
-        return "" if callable(self._headers) else _wrong(self._headers)
+        return "" if callable(self._headers) else _wrong_header(self._headers)
 
     def send(self, body: "Body", deadline: float) -> bytes:
         """Call ``Export``; see ``Transport``."""
@@ -178,7 +180,7 @@ class GrpcTransport:
             return list(self._headers.items())
         try:
             headers = lower_names(self._headers())
-            wrong = _wrong(headers)
+            wrong = _wrong_header(headers)
         except BaseException as error:
             if is_the_hosts(error):
                 raise
@@ -253,7 +255,7 @@ def _read(path: str | None) -> bytes | None:
         return file.read()
 
 
-def _wrong(headers: Mapping[str, str]) -> str:
+def _wrong_header(headers: Mapping[str, str]) -> str:
     """Say what gRPC does not take in the headers, without values; empty if nothing."""
     for name, value in headers.items():
         if not _KEY.fullmatch(name) or name.endswith("-bin"):

@@ -23,10 +23,6 @@ class Transport(Protocol):
         """Let go of the connection; a later ``send`` opens another."""
         ...
 
-    def after_fork_in_child(self) -> None:
-        """Leave the connection to the parent."""
-        ...
-
 
 class HttpTransport:
     """Posts protobuf to ``/v1/traces``, ``/v1/metrics`` and ``/v1/logs``.
@@ -66,6 +62,3 @@ class HttpTransport:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
-
-    def after_fork_in_child(self) -> None:
-        """Do nothing: the client itself is told."""
