@@ -5,7 +5,7 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from obs.errors import DefinitionError, shown
+from obs_exporters._push import wrong_argument
 
 if TYPE_CHECKING:
     import ssl
@@ -34,21 +34,19 @@ def check_tls(exporter: str, tls: object, is_secure: bool) -> None:
     """Check the ``tls`` argument of an exporter; raises DefinitionError."""
     if tls is None:
         return
-    what = f"exporter {exporter!r}: tls got {shown(tls)}"
     ssl = sys.modules.get("ssl")  # who has a context has imported it
+    needs = ""
     if isinstance(tls, Tls):
         if not all(each is None or isinstance(each, str) for each in tls):
-            text = f"{what}, needs paths as texts."
-            raise DefinitionError(text)
-        if tls.key_file is not None and tls.cert_file is None:
-            text = f"{what}, needs a cert_file for its key_file."
-            raise DefinitionError(text)
+            needs = "paths as texts"
+        elif tls.key_file is not None and tls.cert_file is None:
+            needs = "a cert_file for its key_file"
     elif ssl is None or not isinstance(tls, ssl.SSLContext):
-        text = f"{what}, needs a Tls or an ssl.SSLContext."
-        raise DefinitionError(text)
-    if not is_secure:
-        text = f"{what}, needs a url with https://."
-        raise DefinitionError(text)
+        needs = "a Tls or an ssl.SSLContext"
+    if not needs and not is_secure:
+        needs = "a url with https://"
+    if needs:
+        raise wrong_argument(exporter, "tls", tls, needs)
 
 
 def make_context(tls: Tls) -> "ssl.SSLContext":

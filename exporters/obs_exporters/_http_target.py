@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from obs.errors import DefinitionError, shown
 from obs_exporters._http_request import host_name
+from obs_exporters._push import wrong_argument
 
 TARGET = re.compile(r"[!-~]*")
 """What a path may hold: visible ASCII."""
@@ -51,11 +52,8 @@ def check_url(exporter: str, url: object) -> Address:
         seen = url
         if isinstance(url, str) and "@" in url:
             seen = "***@" + url.rpartition("@")[2]
-        text = (
-            f"exporter {exporter!r}: url got {shown(seen)}, needs http:// or https://, a "
-            "host, and no query or fragment, in ASCII."
-        )
-        raise DefinitionError(text)
+        needs = "http:// or https://, a host, and no query or fragment, in ASCII"
+        raise wrong_argument(exporter, "url", seen, needs)
     return address
 
 

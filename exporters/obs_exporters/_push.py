@@ -1,10 +1,25 @@
-"""The arguments that all push exporters have in common, checked in one place."""
+"""Checks of the arguments of push exporters."""
 
 from collections.abc import Iterable
 
 from obs.errors import DefinitionError, shown
 
 SIGNALS = ("metrics", "logs", "traces")
+
+
+def wrong_argument(
+    exporter: object, what: str, got: object, needs: str
+) -> DefinitionError:
+    """Give the exception for an argument that breaks its rule.
+
+    Args:
+        exporter: The exporter's name.
+        what: The argument's.
+        got: What came in its place.
+        needs: What it needs to be.
+    """
+    text = f"exporter {shown(exporter)}: {what} got {shown(got)}, needs {needs}."
+    return DefinitionError(text)
 
 
 def check_push(
@@ -14,6 +29,7 @@ def check_push(
     timeout: object,
     signals: Iterable[str],
     possible: tuple[str, ...] = SIGNALS,
+    temporality: object = "cumulative",
 ) -> frozenset[str]:
     """Check the common keywords of a push exporter.
 
@@ -23,6 +39,7 @@ def check_push(
         timeout: Seconds that one send may take.
         signals: Which signals it is to take.
         possible: Which it can take.
+        temporality: Whether it is to get totals or increases.
 
     Returns:
         The signals.
@@ -31,24 +48,19 @@ def check_push(
         DefinitionError: One of them breaks its rule.
     """
     if not isinstance(name, str) or not name:
-        text = f"exporter {shown(name)}: name got {shown(name)}, needs a text."
-        raise DefinitionError(text)
+        raise wrong_argument(name, "name", name, "a text")
     for what, value in (("interval", interval), ("timeout", timeout)):
         is_number = type(value) in (int, float)
         if not is_number or not 0.01 <= value <= 86_400:  # type: ignore[operator]
-            text = (
-                f"exporter {name!r}: {what} got {shown(value)}, needs seconds from 0.01 "
-                "to 86400."
-            )
-            raise DefinitionError(text)
+            raise wrong_argument(name, what, value, "seconds from 0.01 to 86400")
     try:
         found = frozenset([signals] if isinstance(signals, str) else signals)
     except TypeError:
         found = frozenset()
     if not found or not found <= frozenset(possible):
-        text = (
-            f"exporter {name!r}: signals got {shown(signals)}, needs some of "
-            f"{', '.join(possible)}."
-        )
-        raise DefinitionError(text)
+        needs = f"some of {', '.join(possible)}"
+        raise wrong_argument(name, "signals", signals, needs)
+    if temporality not in ("cumulative", "delta"):
+        needs = "'cumulative' or 'delta'"
+        raise wrong_argument(name, "temporality", temporality, needs)
     return found

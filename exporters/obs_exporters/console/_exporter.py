@@ -8,10 +8,10 @@ from typing import IO, Any
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs.encoding import printable, rfc3339, terminal_line
-from obs.errors import DefinitionError, ExportFailed, shown
+from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, MetricFamily, Payload, SpanRecord
 from obs.waterfall import MAX_WIDTH, MIN_WIDTH, waterfall
-from obs_exporters._push import SIGNALS, check_push
+from obs_exporters._push import SIGNALS, check_push, wrong_argument
 from obs_exporters._stream import check_stream, write_stream
 from obs_exporters.console._table import HISTOGRAMS, NUMBERS, Rows, add_rows, lay_out
 
@@ -64,11 +64,7 @@ class ConsoleExporter:
         if stream is not None:
             check_stream(name, "stream", stream)
         if color not in COLORS:
-            text = (
-                f"exporter {name!r}: color got {shown(color)}, needs one of "
-                f"{', '.join(COLORS)}."
-            )
-            raise DefinitionError(text)
+            raise wrong_argument(name, "color", color, f"one of {', '.join(COLORS)}")
         self.name = name
         self.delivery = Delivery(interval, TIMEOUT, acknowledges=False)
         self._given = stream

@@ -12,7 +12,7 @@ from obs._fork import on_fork
 from obs.encoding import json_line, log_dict, metric_dicts, span_dict
 from obs.errors import DefinitionError, ExportFailed, shown
 from obs.model import Ack, Batch, Delivery, Payload
-from obs_exporters._push import SIGNALS, check_push
+from obs_exporters._push import SIGNALS, check_push, wrong_argument
 from obs_exporters._stream import check_stream, write_stream
 from obs_exporters.jsonl._file import LineFile
 
@@ -218,31 +218,22 @@ def _path(name: str, given: "str | os.PathLike[str]") -> str:
     except (TypeError, ValueError):
         is_good = False
     if not is_good:
-        text = (
-            f"exporter {name!r}: path_or_stream got {shown(given)}, needs a path or a "
-            "file object."
-        )
-        raise DefinitionError(text)
+        needs = "a path or a file object"
+        raise wrong_argument(name, "path_or_stream", given, needs)
     return path
 
 
 def _check_rotation(name: str, size: object, seconds: object, keep: object) -> None:
-    is_size = type(size) is int and size >= LEAST_BYTES
-    is_length = type(seconds) in (int, float) and 1 <= seconds <= MOST_SECONDS  # type: ignore[operator]
-    is_number = type(keep) is int and 1 <= keep <= MOST_KEPT
-    for what, value, is_right, rule in (
-        ("rotate_bytes", size, size is None or is_size, "an integer of at least 1024"),
-        (
-            "rotate_seconds",
-            seconds,
-            seconds is None or is_length,
-            f"seconds from 1 to {MOST_SECONDS}",
-        ),
-        ("keep", keep, is_number, f"an integer from 1 to {MOST_KEPT}"),
-    ):
-        if not is_right:
-            text = f"exporter {name!r}: {what} got {shown(value)}, needs {rule}."
-            raise DefinitionError(text)
+    if size is not None and (type(size) is not int or size < LEAST_BYTES):
+        needs = f"an integer of at least {LEAST_BYTES}"
+        raise wrong_argument(name, "rotate_bytes", size, needs)
+    is_number = type(seconds) in (int, float)
+    is_length = is_number and 1 <= seconds <= MOST_SECONDS  # type: ignore[operator]
+    if seconds is not None and not is_length:
+        needs = f"seconds from 1 to {MOST_SECONDS}"
+        raise wrong_argument(name, "rotate_seconds", seconds, needs)
+    if type(keep) is not int or not 1 <= keep <= MOST_KEPT:
+        raise wrong_argument(name, "keep", keep, f"an integer from 1 to {MOST_KEPT}")
 
 
 def _check_no_rotation(name: str, size: object, seconds: object) -> None:

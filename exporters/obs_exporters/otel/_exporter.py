@@ -5,10 +5,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obs._foreign import is_the_hosts
-from obs.errors import DefinitionError, ExportFailed, shown, type_name
+from obs.errors import DefinitionError, ExportFailed, type_name
 from obs.model import Ack, Batch, Delivery, Payload
 from obs.model._batch import Signal, Temporality
-from obs_exporters._push import check_push
+from obs_exporters._push import check_push, wrong_argument
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs.export import LogRecordExporter
@@ -73,9 +73,13 @@ class OTelExporter:
         }
         signals = self._theirs or ("traces",)  # that there is none is said below
         self.signals = check_push(
-            name, interval=interval, timeout=timeout, signals=signals
+            name,
+            interval=interval,
+            timeout=timeout,
+            signals=signals,
+            temporality=temporality,
         )
-        _check(name, spans, metrics, logs, temporality)
+        _check(name, spans, metrics, logs)
         self.name = name
         self.delivery = Delivery(interval, timeout, temporality=temporality)
         self._convert = _converters(name, self._theirs)
@@ -141,9 +145,7 @@ class OTelExporter:
         return f"OTelExporter({', '.join(kinds)})"
 
 
-def _check(
-    name: str, spans: object, metrics: object, logs: object, temporality: object
-) -> None:
+def _check(name: str, spans: object, metrics: object, logs: object) -> None:
     given = {"spans": spans, "metrics": metrics, "logs": logs}
     if all(theirs is None for theirs in given.values()):
         text = (
@@ -155,17 +157,8 @@ def _check(
             callable(getattr(theirs, it, None)) for it in ("export", "shutdown")
         )
         if theirs is not None and (isinstance(theirs, type) or not is_one):
-            text = (
-                f"exporter {name!r}: {what} got {shown(theirs)}, needs an exporter of "
-                "the OpenTelemetry SDK, with export() and shutdown()."
-            )
-            raise DefinitionError(text)
-    if temporality not in ("cumulative", "delta"):
-        text = (
-            f"exporter {name!r}: temporality got {shown(temporality)}, needs "
-            "'cumulative' or 'delta'."
-        )
-        raise DefinitionError(text)
+            needs = "an exporter of the OpenTelemetry SDK, with export() and shutdown()"
+            raise wrong_argument(name, what, theirs, needs)
 
 
 def _converters(

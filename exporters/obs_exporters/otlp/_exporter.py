@@ -5,10 +5,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from obs._diag import Diag
-from obs.errors import DefinitionError, shown
 from obs.model import Ack, Batch, Delivery, Payload
 from obs_exporters._http_client import Headers, Tls
-from obs_exporters._push import SIGNALS, check_push
+from obs_exporters._push import SIGNALS, check_push, wrong_argument
 from obs_exporters.otlp._answers import partial_success
 from obs_exporters.otlp._grpc import GrpcTransport
 from obs_exporters.otlp._logs import encode_logs
@@ -20,7 +19,9 @@ from obs_exporters.otlp._transport import HttpTransport, Transport
 if TYPE_CHECKING:
     import ssl
 
-_MAX_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
+LEAST_BYTES = 16 * 1024
+MOST_BYTES = 64 * 1024 * 1024
 _SHOWN_CHARS = 200
 
 
@@ -64,25 +65,22 @@ class OTLPExporter:
         temporality: Literal["cumulative", "delta"] = "cumulative",
         compression: Literal["gzip"] | None = "gzip",
         tls: "Tls | ssl.SSLContext | None" = None,
-        max_bytes: int = _MAX_BYTES,
+        max_bytes: int = MAX_BYTES,
         interval: float = 10.0,
         timeout: float = 10.0,
         signals: Iterable[str] = SIGNALS,
         name: str = "otlp",
     ) -> None:
         self.signals = check_push(
-            name, interval=interval, timeout=timeout, signals=signals
+            name,
+            interval=interval,
+            timeout=timeout,
+            signals=signals,
+            temporality=temporality,
         )
         self.name = name
-        _check(name, protocol, temporality, compression, max_bytes)
-        self.delivery = Delivery(
-            interval,
-            timeout,
-            max_bytes,
-            temporality,
-            acknowledges=True,
-            replayable=True,
-        )
+        _check(name, protocol, compression, max_bytes)
+        self.delivery = Delivery(interval, timeout, max_bytes, temporality)
         kind = GrpcTransport if protocol == "grpc" else HttpTransport
         gzip = compression == "gzip"
         self._transport: Transport = kind(name, url, headers, tls, gzip=gzip)
@@ -139,36 +137,11 @@ class OTLPExporter:
         return self._shown
 
 
-def _check(
-    name: str,
-    protocol: object,
-    temporality: object,
-    compression: object,
-    max_bytes: object,
-) -> None:
-    is_size = type(max_bytes) is int and 16 * 1024 <= max_bytes <= 64 * 1024 * 1024
-    rules = (
-        (
-            "protocol",
-            protocol in ("http/protobuf", "grpc"),
-            protocol,
-            "'http/protobuf' or 'grpc'",
-        ),
-        (
-            "temporality",
-            temporality in ("cumulative", "delta"),
-            temporality,
-            "'cumulative' or 'delta'",
-        ),
-        (
-            "compression",
-            compression is None or compression == "gzip",
-            compression,
-            "'gzip' or None",
-        ),
-        ("max_bytes", is_size, max_bytes, "an integer from 16384 to 67108864"),
-    )
-    for what, is_right, got, rule in rules:
-        if not is_right:
-            text = f"exporter {name!r}: {what} got {shown(got)}, needs {rule}."
-            raise DefinitionError(text)
+def _check(name: str, protocol: object, compression: object, max_bytes: object) -> None:
+    if protocol not in ("http/protobuf", "grpc"):
+        raise wrong_argument(name, "protocol", protocol, "'http/protobuf' or 'grpc'")
+    if compression not in ("gzip", None):
+        raise wrong_argument(name, "compression", compression, "'gzip' or None")
+    if type(max_bytes) is not int or not LEAST_BYTES <= max_bytes <= MOST_BYTES:
+        needs = f"an integer from {LEAST_BYTES} to {MOST_BYTES}"
+        raise wrong_argument(name, "max_bytes", max_bytes, needs)
