@@ -1,10 +1,12 @@
-"""Checks of the arguments of push exporters."""
+"""What push exporters have in common."""
 
 from collections.abc import Iterable
 
 from obs.errors import DefinitionError, shown
+from obs.model import SpanRecord
 
 SIGNALS = ("metrics", "logs", "traces")
+_SAID_BY_STATUS = frozenset({"ok", "error"})
 
 
 def wrong_argument(
@@ -63,4 +65,19 @@ def check_push(
     if temporality not in ("cumulative", "delta"):
         needs = "'cumulative' or 'delta'"
         raise wrong_argument(name, "temporality", temporality, needs)
+    return found
+
+
+def outcome_attributes(record: SpanRecord) -> dict[str, str]:
+    """Give what a span's status does not say of its end.
+
+    ``error.type``, as the semantic conventions have it, is the exception's; ``obs.outcome``
+    is there where it is ``cancelled``, ``deadline_exceeded`` or ``aborted``. What the user
+    has set under these names goes before.
+    """
+    found = {}
+    if record.error_type:
+        found["error.type"] = record.error_type
+    if record.outcome not in _SAID_BY_STATUS:
+        found["obs.outcome"] = record.outcome
     return found

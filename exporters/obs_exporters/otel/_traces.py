@@ -20,6 +20,7 @@ from opentelemetry.trace import (
 
 from obs._foreign import is_the_hosts
 from obs.model import Batch, SpanLink, SpanRecord, TraceContext
+from obs_exporters._push import outcome_attributes
 from obs_exporters.otel._common import (
     Converted,
     attributes_of,
@@ -32,7 +33,6 @@ from obs_exporters.otel._common import (
 _KINDS = {kind.name.lower(): kind for kind in SpanKind}
 _CODES = {code.name.lower(): code for code in StatusCode}
 _MOST = (1 << 32) - 1
-_SAID_BY_STATUS = frozenset({"ok", "error"})
 
 
 def convert(batch: Batch) -> Converted:
@@ -111,11 +111,7 @@ def _context(context: TraceContext, *, is_remote: bool) -> SpanContext:
 
 
 def _attributes(record: SpanRecord, dropped: int) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
-    if record.error_type:
-        found["error.type"] = text_of(record.error_type)
-    if record.outcome not in _SAID_BY_STATUS:
-        found["obs.outcome"] = record.outcome
+    found = attributes_of(outcome_attributes(record))
     found |= attributes_of(record.attributes)
     if not dropped:
         return found

@@ -1,26 +1,22 @@
 """Finished spans as OTLP has them.
 
 Every span has the flags of its own context in the low eight bits, and above them that it
-is known whether its parent is remote, and whether it is. ``SpanRecord.outcome`` has no
-place of its own: where it says more than the status does (``cancelled``, ``aborted``,
-``deadline_exceeded``) it is the attribute ``obs.outcome``; the error's type is
-``error.type``, as the semantic conventions have it. What the user has set stays.
+is known whether its parent is remote, and whether it is.
 
 Source: opentelemetry-proto, trace/v1/trace.proto; W3C Trace Context Level 2, 3.2.2.5.
 """
 
 from collections.abc import Mapping
 from struct import Struct
-from typing import Any
 
 from obs.model import Batch, Payload, SpanEvent, SpanLink, SpanRecord, TraceContext
+from obs_exporters._push import outcome_attributes
 from obs_exporters.otlp._attributes import attributes
 from obs_exporters.otlp._envelope import Body, request, resource_field, scope_field
 from obs_exporters.otlp._wire import counted, sized, texted, utf8
 
 _KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 _STATUS = {"unset": b"", "ok": b"\x18\x01", "error": b"\x18\x02"}
-_SAID_BY_STATUS = frozenset({"ok", "error"})
 
 # Ids, kind, start, end, flags: all that has the same length in every span.
 _head = Struct("<2s16s2s8sBBBQBQ2sI").pack
@@ -54,8 +50,8 @@ def encode_spans(batch: Batch) -> Payload:
 
 def _span(record: SpanRecord) -> bytes:
     (
-        name, context, parent, kind, start_ns, end_ns, status, message, outcome,
-        error_type, given, events, links, remote_parent, dropped,
+        name, context, parent, kind, start_ns, end_ns, status, message, _,
+        _, given, events, links, remote_parent, dropped,
     ) = record  # fmt: skip
     if not context.trace or not context.span or end_ns < start_ns:
         raise ValueError
@@ -72,8 +68,8 @@ def _span(record: SpanRecord) -> bytes:
         parts += b"\x22\x08", parent.to_bytes(8, "big")
     if context.tracestate:
         parts.append(texted(b"\x1a", context.tracestate))
-    if error_type or outcome not in _SAID_BY_STATUS:
-        given = _with_outcome(given, outcome, error_type)
+    if ending := outcome_attributes(record):
+        given = {**ending, **given}
     fields = attributes(b"\x4a", given)
     parts += fields
     parts += [b"\x5a" + sized(_event(event)) for event in events]
@@ -86,17 +82,6 @@ def _span(record: SpanRecord) -> bytes:
     if code or message:
         parts.append(b"\x7a" + sized(texted(b"\x12", message) + code))
     return b"".join(parts)
-
-
-def _with_outcome(
-    given: Mapping[str, Any], outcome: str, error_type: str
-) -> Mapping[str, Any]:
-    found = {}
-    if error_type:
-        found["error.type"] = error_type
-    if outcome not in _SAID_BY_STATUS:
-        found["obs.outcome"] = outcome
-    return {**found, **given}
 
 
 def _event(event: SpanEvent) -> bytes:

@@ -14,6 +14,7 @@ from obs.model import (
     SpanLink,
     SpanRecord,
 )
+from obs_exporters._push import outcome_attributes
 from obs_exporters.zipkin._remote import remote_endpoint
 from obs_exporters.zipkin._text import json_bytes, text_of
 
@@ -23,7 +24,6 @@ _KINDS: dict[SpanKind, str] = {
     "producer": "PRODUCER",
     "consumer": "CONSUMER",
 }
-_SAID_BY_STATUS = frozenset({"ok", "error"})
 _MOST = (1 << 63) - 1
 
 
@@ -123,10 +123,8 @@ class SpanWriter:
         for name, value in record.attributes.items():
             tags[text_of(name)] = text_of(value)
         tags.update(self._scope)
-        if record.error_type:
-            tags.setdefault("error.type", text_of(record.error_type))
-        if record.outcome not in _SAID_BY_STATUS:
-            tags.setdefault("obs.outcome", text_of(record.outcome))
+        for name, value in outcome_attributes(record).items():
+            tags.setdefault(name, text_of(value))
         # Zipkin shows every span that has this tag as failed, whatever is in it.
         tags.pop("error", None)
         if record.status == "error":
