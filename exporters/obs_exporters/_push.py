@@ -1,9 +1,9 @@
 """What push exporters have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from obs.errors import DefinitionError, shown
-from obs.model import SpanRecord
+from obs.model import Payload, SpanRecord
 
 SIGNALS = ("metrics", "logs", "traces")
 _SAID_BY_STATUS = frozenset({"ok", "error"})
@@ -66,6 +66,45 @@ def check_push(
         needs = "'cumulative' or 'delta'"
         raise wrong_argument(name, "temporality", temporality, needs)
     return found
+
+
+def make_payload(body: object, records: int, invalid: int) -> Payload:
+    """Give a payload; what was left out of it is counted as ``invalid``."""
+    return Payload(body, records, {"invalid": invalid} if invalid else {})
+
+
+def divided(
+    items: Iterable[bytes | None],
+    max_bytes: int,
+    around: tuple[bytes, bytes, bytes] = (b"", b"", b""),
+) -> Iterator[Payload]:
+    """Give encoded records in payloads of at most ``max_bytes``; one alone may be larger.
+
+    Args:
+        items: One for each record; None for what cannot be encoded.
+        max_bytes: The largest body.
+        around: What stands before the first, between two, and behind the last.
+    """
+    begin, between, end = around
+    bodies: list[bytes] = []
+    least = size = len(begin) + len(end) - len(between)
+    invalid = 0
+
+    def taken() -> Payload:
+        return make_payload(begin + between.join(bodies) + end, len(bodies), invalid)
+
+    for item in items:
+        if item is None:
+            invalid += 1
+            continue
+        length = len(between) + len(item)
+        if bodies and size + length > max_bytes:
+            yield taken()
+            bodies, size, invalid = [], least, 0
+        bodies.append(item)
+        size += length
+    if bodies or invalid:
+        yield taken()
 
 
 def outcome_attributes(record: SpanRecord) -> dict[str, str]:

@@ -11,7 +11,7 @@ from obs.encoding import printable, rfc3339, terminal_line
 from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, MetricFamily, Payload, SpanRecord
 from obs.waterfall import MAX_WIDTH, MIN_WIDTH, waterfall
-from obs_exporters._push import SIGNALS, check_push, wrong_argument
+from obs_exporters._push import SIGNALS, check_push, make_payload, wrong_argument
 from obs_exporters._stream import check_stream, write_stream
 from obs_exporters.console._table import HISTOGRAMS, NUMBERS, Rows, add_rows, lay_out
 
@@ -85,9 +85,8 @@ class ConsoleExporter:
             return
         encode = self._logs if batch.signal == "logs" else self._spans
         text, count = encode(batch)
-        dropped = len(batch.records) - count
         if batch.records:
-            yield Payload(text, count, {"invalid": dropped} if dropped else {})
+            yield make_payload(text, count, len(batch.records) - count)
 
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Write the text."""
@@ -165,13 +164,12 @@ class ConsoleExporter:
                 size = 0
             texts[-1].append(line)
             size += len(line)
-        dropped = {"invalid": invalid} if invalid else {}
         for part in texts:
             text = "".join(part)
             if part is texts[-1]:
                 self._drawn = text, batch
-            yield Payload(text, count, dropped)
-            count, dropped = 0, {}
+            yield make_payload(text, count, invalid)
+            count = invalid = 0
 
     def _remember(self, batch: Batch) -> None:
         self._shown = {family.name: family for family in batch.families}

@@ -12,7 +12,7 @@ from obs._fork import on_fork
 from obs.encoding import json_line, log_dict, metric_dicts, span_dict
 from obs.errors import DefinitionError, ExportFailed, shown
 from obs.model import Ack, Batch, Delivery, Payload
-from obs_exporters._push import SIGNALS, check_push, wrong_argument
+from obs_exporters._push import SIGNALS, check_push, divided, wrong_argument
 from obs_exporters._stream import check_stream, write_stream
 from obs_exporters.jsonl._file import LineFile
 
@@ -90,19 +90,7 @@ class JsonLinesExporter:
 
     def encode(self, batch: Batch) -> Iterator[Payload]:
         """Give the lines, a megabyte at a time."""
-        lines: list[bytes] = []
-        size = invalid = 0
-        for line in _lines(batch):
-            if line is None:
-                invalid += 1
-                continue
-            if lines and size + len(line) > MAX_BYTES:
-                yield _payload(lines, invalid)
-                lines, size, invalid = [], 0, 0
-            lines.append(line)
-            size += len(line)
-        if lines or invalid:
-            yield _payload(lines, invalid)
+        return divided(_lines(batch), MAX_BYTES)
 
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Write the lines."""
@@ -164,11 +152,6 @@ class JsonLinesExporter:
         self._is_torn = True
         write_stream(self.name, self._stream, text, _escaped)
         self._is_torn = False
-
-
-def _payload(lines: list[bytes], invalid: int) -> Payload:
-    dropped = {"invalid": invalid} if invalid else {}
-    return Payload(b"".join(lines), len(lines), dropped)
 
 
 def _lines(batch: Batch) -> Iterator[bytes | None]:

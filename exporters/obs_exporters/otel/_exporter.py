@@ -8,7 +8,7 @@ from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, ExportFailed, type_name
 from obs.model import Ack, Batch, Delivery, Payload
 from obs.model._batch import Signal, Temporality
-from obs_exporters._push import check_push, wrong_argument
+from obs_exporters._push import check_push, make_payload, wrong_argument
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs.export import LogRecordExporter
@@ -89,8 +89,7 @@ class OTelExporter:
         """Give the batch as objects of the SDK, in one payload whatever its size."""
         data, records, left_out = self._convert[batch.signal](batch)
         if records or left_out:
-            dropped = {"invalid": left_out} if left_out else {}
-            yield Payload(_Body(batch.signal, data), records, dropped)
+            yield make_payload(_Body(batch.signal, data), records, left_out)
 
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Call ``export``.

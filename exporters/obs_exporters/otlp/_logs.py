@@ -13,6 +13,7 @@ Get a Logger", "Logs Data Model".
 from struct import Struct
 
 from obs.model import Batch, LogRecord, Payload, Scope
+from obs_exporters._push import make_payload
 from obs_exporters.otlp._attributes import attributes
 from obs_exporters.otlp._envelope import Body, request, resource_field, scope_field
 from obs_exporters.otlp._wire import counted, sized, utf8
@@ -55,8 +56,7 @@ def encode_logs(batch: Batch) -> Payload:
             for name, fields in loggers.items()
         ]
         body = request(resource_field(batch.resource), scopes)
-    invalid = len(batch.records) - encoded
-    return Payload(Body(body, "logs"), encoded, {"invalid": invalid} if invalid else {})
+    return make_payload(Body(body, "logs"), encoded, len(batch.records) - encoded)
 
 
 def _log(record: LogRecord) -> bytes:

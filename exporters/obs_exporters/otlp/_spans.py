@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from struct import Struct
 
 from obs.model import Batch, Payload, SpanEvent, SpanLink, SpanRecord, TraceContext
-from obs_exporters._push import outcome_attributes
+from obs_exporters._push import make_payload, outcome_attributes
 from obs_exporters.otlp._attributes import attributes
 from obs_exporters.otlp._envelope import Body, request, resource_field, scope_field
 from obs_exporters.otlp._wire import counted, sized, texted, utf8
@@ -44,8 +44,7 @@ def encode_spans(batch: Batch) -> Payload:
         scopes = [(scope_field(batch.scope), b"".join(spans))]
         body = request(resource_field(batch.resource), scopes)
     invalid = len(batch.records) - len(spans)
-    dropped = {"invalid": invalid} if invalid else {}
-    return Payload(Body(body, "traces"), len(spans), dropped)
+    return make_payload(Body(body, "traces"), len(spans), invalid)
 
 
 def _span(record: SpanRecord) -> bytes:

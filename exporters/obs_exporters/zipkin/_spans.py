@@ -14,7 +14,7 @@ from obs.model import (
     SpanLink,
     SpanRecord,
 )
-from obs_exporters._push import outcome_attributes
+from obs_exporters._push import divided, outcome_attributes
 from obs_exporters.zipkin._remote import remote_endpoint
 from obs_exporters.zipkin._text import json_bytes, text_of
 
@@ -33,26 +33,8 @@ def encode_spans(batch: Batch, max_bytes: int) -> Iterator[Payload]:
     What has no ids, or cannot be read, is left out and counted as ``invalid``.
     """
     writer = SpanWriter(batch.resource, batch.scope)
-    spans: list[bytes] = []
-    size = 1
-    left_out = 0
-    for record in batch.records:
-        span = writer.write(record)
-        if span is None:
-            left_out += 1
-            continue
-        if spans and size + len(span) + 1 > max_bytes:
-            yield _payload(spans, left_out)
-            spans, size, left_out = [], 1, 0
-        spans.append(span)
-        size += len(span) + 1
-    if spans or left_out:
-        yield _payload(spans, left_out)
-
-
-def _payload(spans: list[bytes], left_out: int) -> Payload:
-    body = b"[" + b",".join(spans) + b"]"
-    return Payload(body, len(spans), {"invalid": left_out} if left_out else {})
+    spans = map(writer.write, batch.records)
+    return divided(spans, max_bytes, (b"[", b",", b"]"))
 
 
 class SpanWriter:
