@@ -12,6 +12,8 @@ from obs.model._batch import (
     LaneResult,
     Payload,
     Scope,
+    Signal,
+    Temporality,
 )
 from obs.model._metric import (
     KINDS,
@@ -58,11 +60,13 @@ __all__ = [
     "Point",
     "Resource",
     "Scope",
+    "Signal",
     "Snapshot",
     "SpanEvent",
     "SpanKind",
     "SpanLink",
     "SpanRecord",
+    "Temporality",
     "TraceContext",
     "delta",
 ]

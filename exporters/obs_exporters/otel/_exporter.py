@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, ExportFailed, type_name
-from obs.model import Ack, Batch, Delivery, Payload
-from obs.model._batch import Signal, Temporality
+from obs.model import Ack, Batch, Delivery, Payload, Signal, Temporality
 from obs_exporters._push import check_push, make_payload, wrong_argument
 
 if TYPE_CHECKING:
@@ -48,12 +47,12 @@ class OTelExporter:
         timeout: Seconds that one ``export`` may take.
         temporality: Whether ``metrics`` gets totals (``cumulative``) or increases
             (``delta``). What it would ask a reader of the SDK for is not looked at.
-        name: The exporter's name among those of an instance.
+        name: Unique among the exporters of an instance.
 
     Raises:
         DefinitionError: An argument breaks its rule, or the SDK is not installed.
 
-    Threads: ``encode`` from any; ``send`` one at a time; ``close`` from any.
+    Threads: ``encode`` from any; ``send`` and ``close`` one at a time.
     """
 
     def __init__(

@@ -7,8 +7,7 @@ that is a scope, field 2 of the scope a span, a log record or a metric.
 from collections.abc import Iterable
 from typing import Self
 
-from obs.model import Resource, Scope
-from obs.model._batch import Signal
+from obs.model import Resource, Scope, Signal
 from obs_exporters.otlp._attributes import attributes
 from obs_exporters.otlp._wire import sized, texted
 

@@ -1,12 +1,11 @@
 """The exporter: batches become requests, requests go out by HTTP or gRPC."""
 
 from collections.abc import Iterable
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from obs._diag import Diag
-from obs.model import Ack, Batch, Delivery, Payload
-from obs_exporters._http_client import Headers, Tls
+from obs.model import Ack, Batch, Delivery, Payload, Temporality
+from obs_exporters._http_client import NO_HEADERS, Headers, Tls
 from obs_exporters._push import SIGNALS, check_push, wrong_argument
 from obs_exporters.otlp._answers import partial_success
 from obs_exporters.otlp._grpc import GrpcTransport
@@ -42,13 +41,8 @@ class OTLPExporter:
             20 MiB over HTTP and 4 MiB over gRPC.
         interval: Seconds between pushes of metrics.
         timeout: Seconds that one request may take.
-        signals: Which to send, of ``metrics``, ``logs`` and ``traces``.
+        signals: Which of ``metrics``, ``logs``, ``traces``.
         name: Unique among the exporters of an instance.
-
-    Attributes:
-        name: As given.
-        signals: As given.
-        delivery: How it wants to be driven.
 
     Raises:
         DefinitionError: An argument breaks its rule; no secret is in the text.
@@ -61,8 +55,8 @@ class OTLPExporter:
         url: str,
         *,
         protocol: Literal["http/protobuf", "grpc"] = "http/protobuf",
-        headers: Headers = MappingProxyType({}),
-        temporality: Literal["cumulative", "delta"] = "cumulative",
+        headers: Headers = NO_HEADERS,
+        temporality: Temporality = "cumulative",
         compression: Literal["gzip"] | None = "gzip",
         tls: "Tls | ssl.SSLContext | None" = None,
         max_bytes: int = MAX_BYTES,

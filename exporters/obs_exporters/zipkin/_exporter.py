@@ -4,7 +4,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from obs.model import Ack, Batch, Delivery, Payload
-from obs_exporters._http_client import Headers, HttpClient, Tls, failed, gzipped
+from obs_exporters._http_client import (
+    NO_HEADERS,
+    Headers,
+    HttpClient,
+    Tls,
+    failed,
+    gzipped,
+)
 from obs_exporters._push import check_push
 from obs_exporters.zipkin._spans import encode_spans
 
@@ -27,7 +34,7 @@ class ZipkinExporter:
         tls: Whom to trust and who to be, or an ``ssl.SSLContext``.
         interval: Seconds between pushes of metrics; spans do not wait for it.
         timeout: Seconds that one request may take.
-        name: The exporter's name among those of an instance.
+        name: Unique among the exporters of an instance.
 
     Raises:
         DefinitionError: An argument breaks its rule; no secret is in the text.
@@ -39,7 +46,7 @@ class ZipkinExporter:
         self,
         url: str = "http://127.0.0.1:9411/api/v2/spans",
         *,
-        headers: Headers | None = None,
+        headers: Headers = NO_HEADERS,
         tls: "Tls | ssl.SSLContext | None" = None,
         interval: float = 10.0,
         timeout: float = 10.0,
@@ -54,9 +61,7 @@ class ZipkinExporter:
         )
         self.name = name
         self.delivery = Delivery(interval=interval, timeout=timeout)
-        self._client = HttpClient(
-            name, url, headers={} if headers is None else headers, tls=tls
-        )
+        self._client = HttpClient(name, url, headers=headers, tls=tls)
 
     def encode(self, batch: Batch) -> Iterable[Payload]:
         """Give JSON lists of spans, none over ``delivery.max_bytes`` but of one span."""

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic, sleep
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 from obs.errors import ExportFailed
-from obs.model import Ack, Batch, MetricFamily, Payload, Resource
+from obs.model import Ack, Batch, MetricFamily, Payload, Resource, Signal
 from obs.protocols import PushExporter
 from obs.testing.contract._forms import Arrived, Rig
-
-Signal: TypeAlias = Literal["metrics", "logs", "traces"]
 
 START_NS = 1_700_000_000_000_000_000
 SHOWN_CHARS = 240

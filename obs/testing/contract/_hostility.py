@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from obs.model import LogRecord, MetricFamily, Payload, SpanRecord
+from obs.model import LogRecord, MetricFamily, Payload, Signal, SpanRecord
 from obs.testing.contract._base import Checks
-from obs.testing.contract._driver import Driver, Signal, text_of
+from obs.testing.contract._driver import Driver, text_of
 from obs.testing.contract._forms import Arrived, Histogram, Log, Number, Span
 from obs.testing.contract._hostile import (
     NUMBERS,

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from obs.model import Signal
 from obs.testing.contract._base import Checks
-from obs.testing.contract._driver import Driver, Signal, text_of
+from obs.testing.contract._driver import Driver, text_of
 from obs.testing.contract._forms import Log, Span
 from obs.testing.contract._hostile import Ids
 from obs.testing.contract._points import check_counted
