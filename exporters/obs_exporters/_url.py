@@ -46,14 +46,20 @@ def exporter_from_url(url: str) -> Exporter:
     try:
         parts = urlsplit(url)
         port = parts.port  # read here: it raises for what is no port
-    except ValueError as error:
-        text = f"exporter URL: {error}. Write {_EXAMPLE!r}."
+    except ValueError:  # its text may hold a password
+        text = f"exporter URL: host or port is malformed, needs the form {_EXAMPLE!r}."
         raise DefinitionError(text) from None
     kind = _KINDS.get(parts.scheme)
     if kind is None:
         known = ", ".join(_KINDS)
         got = shown(parts.scheme) if parts.scheme else "no scheme"
         text = f"exporter URL: got {got}, needs one of {known}, as in {_EXAMPLE!r}."
+        raise DefinitionError(text)
+    if parts.fragment:
+        text = (
+            f"exporter URL: {parts.scheme}: got a '#', which begins a fragment. "
+            "Write it as %23."
+        )
         raise DefinitionError(text)
     options = _options(parts, kind.options)
     return kind.make(parts, port, options)
@@ -66,8 +72,7 @@ class _Kind(NamedTuple):
 
 def _options(parts: SplitResult, known: _Converters) -> Options:
     options: Options = {}
-    pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=100)
-    for name, value in pairs:
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
         what = f"exporter URL: {parts.scheme}: option {shown(name)}"
         if name not in known:
             text = f"{what} is unknown. There are {', '.join(known)}."
@@ -101,7 +106,7 @@ def _otlp(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     from obs_exporters.otlp import OTLPExporter  # noqa: PLC0415
 
     default = 4317 if options.get("protocol") == "grpc" else 4318
-    return OTLPExporter(_http(parts, port or default), **options)
+    return OTLPExporter(_http(parts, port, default), **options)
 
 
 def _zipkin(parts: SplitResult, port: int | None, options: Options) -> Exporter:
@@ -109,7 +114,7 @@ def _zipkin(parts: SplitResult, port: int | None, options: Options) -> Exporter:
 
     if parts.path in ("", "/"):
         parts = parts._replace(path="/api/v2/spans")
-    return ZipkinExporter(_http(parts, port or 9411), **options)
+    return ZipkinExporter(_http(parts, port, 9411), **options)
 
 
 def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
@@ -131,19 +136,20 @@ def _console(parts: SplitResult, port: int | None, options: Options) -> Exporter
 
     if parts.netloc or parts.path not in ("", "-"):
         text = (
-            f"exporter URL: console: got {shown(parts.netloc + parts.path)}, needs nothing "
-            "behind the colon, or - for stdout."
+            f"exporter URL: console: got {shown((parts.hostname or '') + parts.path)}, "
+            "needs nothing behind the colon, or - for stdout."
         )
         raise DefinitionError(text)
     return ConsoleExporter(sys.stdout if parts.path == "-" else None, **options)
 
 
-def _http(parts: SplitResult, port: int) -> str:
+def _http(parts: SplitResult, port: int | None, default: int) -> str:
     """Give the http or https URL that an exporter's own scheme stands for."""
     scheme = "https" if parts.scheme.endswith("s") else "http"
     host = parts.hostname or "127.0.0.1"
     host = f"[{host}]" if ":" in host else host
     login, at, _ = parts.netloc.rpartition("@")
+    port = default if port is None else port
     return f"{scheme}://{login}{at}{host}:{port}{parts.path}"
 
 

@@ -81,7 +81,27 @@ def test_a_page_with_user_and_password():
         ),
         (
             "otlp://x:99999",
-            "exporter URL: Port out of range 0-65535. Write 'otlp://127.0.0.1:4318'.",
+            "exporter URL: host or port is malformed, needs the form "
+            "'otlp://127.0.0.1:4318'.",
+        ),
+        (
+            "otlp://me:sec/ret@x",
+            "exporter URL: host or port is malformed, needs the form "
+            "'otlp://127.0.0.1:4318'.",
+        ),
+        (
+            "otlp://me:secret@x\u2100",
+            "exporter URL: host or port is malformed, needs the form "
+            "'otlp://127.0.0.1:4318'.",
+        ),
+        (
+            "otlp://x:0",
+            "exporter 'otlp': url got 'http://x:0', needs http:// or https://, a host, and "
+            "no query or fragment, in ASCII.",
+        ),
+        (
+            "jsonl:///var/log/app#1.jsonl",
+            "exporter URL: jsonl: got a '#', which begins a fragment. Write it as %23.",
         ),
         (
             "zipkin://x?interval=often",
@@ -115,7 +135,7 @@ def test_a_page_with_user_and_password():
             "alone: jsonl:///var/log/app.jsonl, jsonl:app.jsonl, or jsonl:- for stdout.",
         ),
         (
-            "console://x",
+            "console://me:secret@x",
             "exporter URL: console: got 'x', needs nothing behind the colon, or - for "
             "stdout.",
         ),
