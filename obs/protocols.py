@@ -541,6 +541,8 @@ class PushExporter(Protocol):
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Send one body before ``deadline`` (``time.monotonic()`` seconds).
 
+        Called for payloads that hold at least one record.
+
         Raises:
             ExportFailed: And nothing else.
         """

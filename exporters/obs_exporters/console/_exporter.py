@@ -90,12 +90,11 @@ class ConsoleExporter:
 
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Write the text."""
+        if self._stream is None:
+            text = f"exporter {self.name!r}: this process has no stderr."
+            raise ExportFailed(text, reason="closed")
         body: Any = payload.body
-        if body:
-            if self._stream is None:
-                text = f"exporter {self.name!r}: this process has no stderr."
-                raise ExportFailed(text, reason="closed")
-            write_stream(self.name, self._stream, body, _escaped)
+        write_stream(self.name, self._stream, body, _escaped)
         if self._drawn is not None and body is self._drawn[0]:
             # From what people have seen the next rates are counted.
             self._remember(self._drawn[1])

@@ -96,8 +96,6 @@ class OTelExporter:
         Raises:
             ExportFailed: It gave ``FAILURE`` or raised, or there was no time for it.
         """
-        if not payload.records:
-            return Ack(0)
         seconds = deadline - monotonic()
         if self._is_closed or seconds <= 0:
             why = "it is closed" if self._is_closed else "there is no time left"

@@ -73,8 +73,6 @@ class ZipkinExporter:
         Raises:
             ExportFailed: It was refused, or there was no answer before ``deadline``.
         """
-        if not payload.records:
-            return Ack(0)
         body: Any = payload.body
         headers = {"content-type": "application/json"}
         # Zipkin 3.5.1 unpacks 8 KiB at a time and reads each piece by itself: a character
