@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from shutil import get_terminal_size
 
 from obs.model import SpanRecord
@@ -27,16 +28,13 @@ def draw(
         ascii: Whether to use ASCII even where stdout has more.
     """
     columns = width or get_terminal_size((USUAL_WIDTH, 0)).columns
-
-    def drawn(*, ascii: bool) -> str:
-        return waterfall(
-            spans,
-            width=max(MIN_WIDTH, min(columns, MAX_WIDTH)),
-            ascii=ascii,
-            max_rows=max(len(spans), 1),
-            service=service,
-        )
-
+    drawn = partial(
+        waterfall,
+        spans,
+        width=max(MIN_WIDTH, min(columns, MAX_WIDTH)),
+        max_rows=max(len(spans), 1),
+        service=service,
+    )
     text = drawn(ascii=ascii)
     try:
         text.encode(sys.stdout.encoding or "utf-8")

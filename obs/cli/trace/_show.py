@@ -1,6 +1,5 @@
 """Reading, choosing and drawing."""
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -79,7 +78,7 @@ def _text_of(path: str) -> str:
     if path == STDIN:
         data = sys.stdin.buffer.read()
     else:
-        with open(os.fspath(path), "rb") as file:
+        with open(path, "rb") as file:
             data = file.read()
     # Torn lines are torn inside characters, too.
     return data.decode("utf-8-sig", "replace")

@@ -1,7 +1,7 @@
 """What arrives at a backend, in forms that no wire format has a say in."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from obs.protocols import PushExporter
@@ -110,6 +110,4 @@ class Rig:
     received: Callable[[], Sequence[Arrived]]
     close: Callable[[], object] = _nothing
     break_backend: Callable[[BreakMode], object] | None = None
-    expect: Callable[[Number | Histogram], Number | Histogram | None] = field(
-        default=_as_it_is
-    )
+    expect: Callable[[Number | Histogram], Number | Histogram | None] = _as_it_is
