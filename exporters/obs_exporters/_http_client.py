@@ -1,11 +1,10 @@
 """The HTTP client of the push exporters: one total deadline, everything bounded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import time
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs.errors import ExportFailed, shown
 from obs.limits import Limits
@@ -21,8 +20,10 @@ from obs_exporters._http_connection import (
 )
 from obs_exporters._http_target import (
     TARGET,
+    Headers,
     check_headers,
     check_url,
+    current_headers,
     lower_names,
     wrong_header,
 )
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     import ssl
 
 __all__ = ["NO_HEADERS", "Answer", "Headers", "HttpClient", "Tls", "failed", "gzipped"]
-
-Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
 ANSWER_BYTES = Limits().answer_bytes
 """Bytes of an answer's body that are read; past it, the connection is closed."""
@@ -85,9 +84,7 @@ class HttpClient:
     ) -> None:
         self._exporter = exporter
         self._address = check_url(exporter, url)
-        self._headers = (
-            headers if callable(headers) else check_headers(exporter, headers)
-        )
+        self._headers = check_headers(exporter, headers)
         check_tls(exporter, tls, self._address.secure)
         self._tls = tls
         self._context: ssl.SSLContext | None = None
@@ -198,7 +195,8 @@ class HttpClient:
         if not TARGET.fullmatch(target):
             text = f"path got {shown(path)}, needs visible ASCII"
             raise self._failure(text)
-        merged = {**address.headers, **self._own_headers(), **lower_names(headers)}
+        own = current_headers(self._headers, self._failure)
+        merged = {**address.headers, **own, **lower_names(headers)}
         wrong = wrong_header(merged.items())
         if wrong:
             raise self._failure(wrong)
@@ -206,17 +204,6 @@ class HttpClient:
         lines += [f"{name}: {value}" for name, value in merged.items()]
         lines += [f"content-length: {len(body)}", "", ""]
         return "\r\n".join(lines).encode("latin-1") + body
-
-    def _own_headers(self) -> Mapping[str, str]:
-        if not callable(self._headers):
-            return self._headers
-        try:
-            return lower_names(self._headers())
-        except BaseException as error:
-            if is_the_hosts(error):
-                raise
-            text = f"headers() raised {type(error).__name__}"
-            raise self._failure(text) from error
 
     def _failure(self, text: str, *, sent: bool = False) -> ExportFailed:
         text = f"exporter {self._exporter!r}: {self.url}: {text}."

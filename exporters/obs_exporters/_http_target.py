@@ -2,13 +2,17 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from obs.errors import DefinitionError, shown
+from obs._foreign import is_the_hosts
+from obs.errors import DefinitionError, ExportFailed, shown, type_name
 from obs_exporters._http_request import host_name
 from obs_exporters._push import wrong_argument
+
+Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
+"""What is sent with each request, or a function that is asked for it each time."""
 
 TARGET = re.compile(r"[!-~]*")
 """What a path may hold: visible ASCII."""
@@ -85,10 +89,16 @@ def _parts(url: str) -> Address | None:
     return Address(shown_url, is_secure, host, port, path, headers)
 
 
-def check_headers(exporter: str, headers: object) -> Mapping[str, str]:
-    """Give fixed headers with their names in lower case; raises DefinitionError."""
+def check_headers(exporter: str, headers: Headers) -> Headers:
+    """Give fixed headers with their names in lower case, or the function as it is.
+
+    Raises:
+        DefinitionError: They break a rule; their values are not in the text.
+    """
+    if callable(headers):
+        return headers
     try:
-        found = lower_names(headers)  # type: ignore[arg-type]
+        found = lower_names(headers)
         wrong = wrong_header(found.items())
     except (TypeError, AttributeError, ValueError):
         wrong = f"headers got {shown(type(headers))}, needs a mapping of texts"
@@ -97,6 +107,26 @@ def check_headers(exporter: str, headers: object) -> Mapping[str, str]:
         text = f"exporter {exporter!r}: {wrong}."
         raise DefinitionError(text)
     return found
+
+
+def current_headers(
+    headers: Headers, failure: Callable[[str], ExportFailed]
+) -> Mapping[str, str]:
+    """Give the headers of the next request, their names in lower case.
+
+    Args:
+        headers: What ``check_headers`` gave.
+        failure: Makes the exception where their function raises.
+    """
+    if not callable(headers):
+        return headers
+    try:
+        return lower_names(headers())
+    except BaseException as error:
+        if is_the_hosts(error):
+            raise
+        text = f"headers() raised {type_name(error)}"
+        raise failure(text) from error
 
 
 def lower_names(headers: Mapping[str, str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from obs._fork import on_fork
 from obs.errors import DefinitionError, ExportFailed, shown, type_name
 from obs_exporters._http_client import ANSWER_BYTES, RETRY_AFTER_SECONDS, Headers, Tls
 from obs_exporters._http_connection import check_tls
-from obs_exporters._http_target import check_headers, check_url, lower_names
+from obs_exporters._http_target import check_headers, check_url, current_headers
 from obs_exporters.otlp._answers import retry_delay
 
 if TYPE_CHECKING:
@@ -94,9 +94,7 @@ class GrpcTransport:
         host = f"[{address.host}]" if ":" in address.host else address.host
         self._target = f"{host}:{address.port}"
         self._secure = address.secure
-        self._headers = (
-            headers if callable(headers) else check_headers(exporter, headers)
-        )
+        self._headers = check_headers(exporter, headers)
         self._tls = tls if isinstance(tls, Tls) else Tls()
         self._gzip = gzip
         self._channel: Any = None
@@ -176,16 +174,8 @@ class GrpcTransport:
             channel.close()
 
     def _metadata(self) -> list[tuple[str, str]]:
-        if not callable(self._headers):
-            return list(self._headers.items())
-        try:
-            headers = lower_names(self._headers())
-            wrong = _wrong_header(headers)
-        except BaseException as error:
-            if is_the_hosts(error):
-                raise
-            text = f"headers() raised {type_name(error)}"
-            raise self._failure(text) from error
+        headers = current_headers(self._headers, self._failure)
+        wrong = _wrong_header(headers)
         if wrong:
             raise self._failure(wrong)
         return list(headers.items())
@@ -258,7 +248,11 @@ def _read(path: str | None) -> bytes | None:
 def _wrong_header(headers: Mapping[str, str]) -> str:
     """Say what gRPC does not take in the headers, without values; empty if nothing."""
     for name, value in headers.items():
-        if not _KEY.fullmatch(name) or name.endswith("-bin"):
+        if (
+            not isinstance(name, str)
+            or not _KEY.fullmatch(name)
+            or name.endswith("-bin")
+        ):
             return f"header {shown(name)} is no name of a text in gRPC's metadata"
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
             return f"the value of header {name!r} needs to be printable ASCII"

@@ -127,6 +127,10 @@ def test_headers_may_be_a_function_that_is_asked_each_time(backend):
     [
         (lambda: 1 / 0, "headers() raised ZeroDivisionError"),
         (lambda: 5, "headers() raised AttributeError"),
+        (
+            lambda: {b"a": "b"},
+            "header b'a' is no name of a text in gRPC's metadata",
+        ),
         (lambda: {"a b": "c"}, "header 'a b' is no name of a text in gRPC's metadata"),
         (lambda: {"a": "ż"}, "the value of header 'a' needs to be printable ASCII"),
         (lambda: {"a": 5}, "the value of header 'a' needs to be printable ASCII"),
