@@ -1,0 +1,238 @@
+"""One cell of the fault matrix: a backend that misbehaves, and what goes on meanwhile.
+
+Each function plays one, and raises AssertionError where the books are not true. They run
+in threads beside each other, so all they use is their own.
+"""
+
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import NamedTuple
+
+from obs import Obs
+from tests.faults.backends import REFUSED
+from tests.faults.watched import Watched
+
+GRACE = 0.5
+HOLDS = 28.0
+"""From how many seconds of Retry-After on nobody waits for the end of it."""
+
+
+class Pace(NamedTuple):
+    """How fast a cell is played.
+
+    Attributes:
+        timeout: Of a send, in seconds.
+        interval: Of the exporter, which is also how long spans wait for others.
+        fault: For how long the backend misbehaves under steady recording.
+        patience: After how many seconds something that has to happen has not.
+    """
+
+    timeout: float = 0.25
+    interval: float = 0.05
+    fault: float = 0.6
+    patience: float = 15.0
+
+
+class Fate(NamedTuple):
+    """What a mode does to spans that are sent while it lasts.
+
+    Attributes:
+        of: ``delivered``, ``retried``, ``unknown``, or else the reason for which they are
+            rejected or dropped.
+        wait: Seconds of Retry-After.
+        refused: How many of each request are refused by a partial success.
+    """
+
+    of: str = "retried"
+    wait: float = 0.0
+    refused: int = 0
+
+
+DELIVERED, RETRIED = Fate("delivered"), Fate()
+PARTIAL = Fate("delivered", refused=REFUSED)
+
+
+class Cell:
+    """An instance with one exporter to one backend.
+
+    Args:
+        backend: In its block; see ``backends``.
+        fate: What its mode does.
+        pace: How fast.
+    """
+
+    def __init__(self, backend, fate: Fate, pace: Pace) -> None:
+        self.backend = backend
+        self.fate = fate
+        self.pace = pace
+        self._i = count()
+        exporter = backend.exporter(pace.timeout, pace.interval)
+        self.watched = Watched(exporter, backend.arrived)
+        self.tel = Obs("t", exporters=[self.watched], runtime=False)
+        self.tel.start()
+
+    def record(self, n: int) -> None:
+        for i in [next(self._i) for _ in range(n)]:
+            self.tel.span("s", i=i).end()
+
+    def eventually(self, what: str, check: Callable[[], object]) -> None:
+        end = time.monotonic() + self.pace.patience
+        while not check():
+            assert time.monotonic() < end, f"never: {what}; {self.books()}"
+            time.sleep(0.01)
+
+    def books(self) -> dict[str, int]:
+        """What the instance's own metrics say."""
+        snapshot = self.tel.snapshot()
+        found = {"produced": int(snapshot["obs.produced"].value(signal="traces"))}
+        for word, name in {
+            "delivered": "obs.exported",
+            "rejected": "obs.rejected",
+            "dropped": "obs.dropped",
+            "unknown": "obs.unknown",
+            "queued": "obs.queue.size",
+        }.items():
+            found[word] = 0
+            for point in snapshot[name].points:
+                if not (
+                    {"exporter": self.watched.name, "signal": "traces"}.items()
+                    <= point.labels.items()
+                ):
+                    continue
+                found[word] += int(point.value)
+                if reason := point.labels.get("reason"):
+                    found[reason] = found.get(reason, 0) + int(point.value)
+        return found
+
+    def warm_up(self) -> None:
+        """Have a connection, which is kept."""
+        self.record(10)
+        self.eventually("a connection", lambda: self.books()["delivered"] == 10)
+
+    def timed(self, what: Callable[[float], object], seconds: float):
+        started = time.monotonic()
+        result = what(seconds)
+        took = time.monotonic() - started
+        assert took < seconds + GRACE, f"{what.__name__}({seconds}) took {took:.2f} s"
+        return result
+
+    def check(self) -> dict[str, int]:
+        """Check the books against themselves and against the backend."""
+        books = self.books()
+        assert not self.watched.wrong, self.watched.wrong
+        ends = ("delivered", "rejected", "dropped", "unknown", "queued")
+        assert books["produced"] == sum(books[end] for end in ends), books
+        assert books["queued"] == 0, books
+        arrived = self.backend.arrived()
+        seen = books["delivered"] + books.get("partial_success", 0)
+        assert seen <= len(arrived) <= seen + books["unknown"], (len(arrived), books)
+        twice = {each for each, times in arrived.items() if times > 1}
+        unclear = self.watched.ambiguous | self.backend.unanswered()
+        assert twice <= unclear, f"sent twice without need: {twice - unclear}"
+        if self.fate.wait:
+            for one, following in self.backend.times(int(self.backend.mode[:3])):
+                early = self.fate.wait - (following - one)
+                assert early <= 0.02, f"{early:.2f} s before Retry-After was over"
+        return books
+
+
+def steady(cell: Cell) -> None:
+    """Recording goes on while the fault comes and goes."""
+    cell.warm_up()
+    cell.backend.fault()
+    sends = cell.watched.sends
+    end = time.monotonic() + cell.pace.fault
+    while time.monotonic() < end:
+        cell.record(2)
+        time.sleep(0.02)
+    cell.eventually("a try", lambda: cell.watched.sends > sends)
+    cell.backend.mend()
+    cell.record(10)
+    is_held = cell.fate.wait >= HOLDS
+    if not is_held:
+        cell.eventually("the end", lambda: cell.books()["queued"] == 0)
+    result = cell.timed(cell.tel.close, 0.5)
+    books = cell.check()
+    assert result.pending == 0
+    fate = "closed" if is_held else cell.fate.of
+    fate = {"retried": "delivered"}.get(fate, fate)
+    allowed = {fate, "delivered", "partial_success" if cell.fate.refused else fate}
+    if cell.backend.unclear_is_lost:
+        allowed.add("unknown")
+    assert sum(books.get(word, 0) for word in allowed) == books["produced"], books
+    # Something that was sent in the fault met its fate.
+    assert books.get(fate, 0) or cell.backend.unclear_is_lost, books
+
+
+def flush(cell: Cell) -> None:
+    """``flush(1.0)`` while the fault lasts."""
+    cell.warm_up()
+    cell.backend.fault()
+    before = len(cell.backend.arrived()), cell.books()
+    cell.record(20)
+    result = cell.timed(cell.tel.flush, 1.0)
+    after = cell.books()
+    assert result.delivered + result.pending + result.lost == 20, result
+    assert result.delivered == after["delivered"] - before[1]["delivered"], result
+    fate = cell.fate
+    if fate.of == "delivered":
+        refused = after.get("partial_success", 0)
+        assert len(cell.backend.arrived()) - before[0] == 20
+        assert (result.delivered, result.lost) == (20 - refused, refused), result
+        assert bool(refused) == bool(fate.refused)
+    elif cell.backend.unclear_is_lost:
+        assert result.delivered == 0, result
+        assert result.lost == result.lanes[cell.watched.name].unknown, result
+    elif fate.of == "retried":
+        assert (result.delivered, result.pending) == (0, 20), result
+    else:
+        assert (result.delivered, result.lost) == (0, 20), result
+        assert after[fate.of] == 20, after
+    cell.backend.mend()
+    if fate.wait < HOLDS:
+        pending = cell.books()["queued"]
+        again = cell.tel.flush(cell.pace.patience)
+        assert again.pending == 0, again
+        assert again.delivered == pending or cell.backend.unclear_is_lost, again
+    cell.tel.close(0.5)
+    cell.check()
+
+
+def close(cell: Cell) -> None:
+    """``close(0.5)`` while the fault lasts."""
+    cell.warm_up()
+    cell.backend.fault()
+    sends, before = cell.watched.sends, cell.books()
+    cell.record(20)
+    cell.eventually("a try", lambda: cell.watched.sends > sends)
+    cell.record(5)
+    result = cell.timed(cell.tel.close, 0.5)
+    books = cell.check()
+    total = sum(books[word] for word in ("delivered", "rejected", "dropped", "unknown"))
+    assert total == 35, books
+    assert result.pending == 0
+    assert result.delivered <= books["delivered"] - before["delivered"]
+    lost_before = 25 - result.delivered - result.lost
+    # What ended between the recording and the call is not the call's.
+    assert 0 <= lost_before <= 20, result
+    if cell.fate.of == "delivered":
+        assert books["delivered"] + books.get("partial_success", 0) == 35, books
+    else:
+        assert books["delivered"] == 10, books
+    cell.backend.mend()
+    cell.eventually("the end of the exporter", cell.watched.closed.is_set)
+    assert cell.check() == books, "what comes late changes nothing"
+
+
+DOINGS = {each.__name__: each for each in (steady, flush, close)}
+
+
+def play(backend, doing: str, fate: Fate, pace: Pace) -> None:
+    """Play one cell."""
+    with backend:
+        cell = Cell(backend, fate, pace)
+        try:
+            DOINGS[doing](cell)
+        finally:
+            cell.tel.close(0.1)
