@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from obs.delivery import _backoff, _lanes
-from tests.faults.backends import Official, OtlpHttp, Zipkin
+from tests.faults.backends import ByScript, Official, OtlpGrpc, OtlpHttp, Zipkin
 from tests.faults.cells import DELIVERED, DOINGS, PARTIAL, RETRIED, Fate, Pace, play
 
 FOUR = {"refuse": RETRIED, "never_read": RETRIED, "503": RETRIED}
@@ -44,6 +44,23 @@ MODES = FOUR | {
     "expired": RETRIED,
     "unknown_issuer": RETRIED,
     "plain": RETRIED,
+}
+GRPC = dict.fromkeys(
+    ["refuse", "never_read", "reset", "reset_before_answer", "UNAVAILABLE"], RETRIED
+) | {"INVALID_ARGUMENT": Fate("grpc_invalid_argument")}
+SCRIPTED = {
+    "down": RETRIED,
+    "503, held": Fate(wait=3600.0),
+    "refused": Fate("http_400"),
+    "lost_answer": RETRIED,
+    "lost_for_good": Fate("unknown"),
+    "raises": Fate("export_failed"),
+    "exits": Fate("export_failed"),
+    "no_memory": Fate("export_failed"),
+    "answers_nonsense": Fate("export_failed"),
+    "hangs": RETRIED,
+    "slow": DELIVERED,
+    "partial": PARTIAL,
 }
 
 
@@ -94,4 +111,14 @@ def test_otlp_over_http(cell, played):
 
 @cells(Zipkin, Official, modes=FOUR)
 def test_the_other_exporters_over_http(cell, played):
+    played[cell].result()
+
+
+@cells(OtlpGrpc, modes=GRPC)
+def test_otlp_over_grpc(cell, played):
+    played[cell].result()
+
+
+@cells(ByScript, modes=SCRIPTED)
+def test_an_exporter_without_a_network(cell, played):
     played[cell].result()
