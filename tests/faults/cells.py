@@ -14,8 +14,6 @@ from tests.faults.backends import REFUSED
 from tests.faults.watched import Watched
 
 GRACE = 0.5
-HOLDS = 28.0
-"""From how many seconds of Retry-After on nobody waits for the end of it."""
 
 
 class Pace(NamedTuple):
@@ -26,12 +24,14 @@ class Pace(NamedTuple):
         interval: Of the exporter, which is also how long spans wait for others.
         fault: For how long the backend misbehaves under steady recording.
         patience: After how many seconds something that has to happen has not.
+        holds: From how many seconds of Retry-After on nobody waits for the end of it.
     """
 
     timeout: float = 0.25
     interval: float = 0.05
     fault: float = 0.6
     patience: float = 15.0
+    holds: float = 28.0
 
 
 class Fate(NamedTuple):
@@ -151,7 +151,7 @@ def steady(cell: Cell) -> None:
     cell.eventually("a try", lambda: cell.watched.sends > sends)
     cell.backend.mend()
     cell.record(10)
-    is_held = cell.fate.wait >= HOLDS
+    is_held = cell.fate.wait >= cell.pace.holds
     if not is_held:
         cell.eventually("the end", lambda: cell.books()["queued"] == 0)
     result = cell.timed(cell.tel.close, 0.5)
@@ -192,7 +192,7 @@ def flush(cell: Cell) -> None:
         assert (result.delivered, result.lost) == (0, 20), result
         assert after[fate.of] == 20, after
     cell.backend.mend()
-    if fate.wait < HOLDS:
+    if fate.wait < cell.pace.holds:
         pending = cell.books()["queued"]
         again = cell.tel.flush(cell.pace.patience)
         assert again.pending == 0, again
