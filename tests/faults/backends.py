@@ -9,6 +9,7 @@ from time import sleep
 from typing import ClassVar, Self
 
 import grpc
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as service
 
 from obs.errors import ExportFailed
@@ -26,8 +27,11 @@ REFUSED = 3
 
 
 def otlp_ids(body: bytes) -> list[object]:
-    """Give the ids in a request of OTLP, read by its official classes."""
-    request = service.ExportTraceServiceRequest.FromString(body)
+    """Give the ids in a request of OTLP, read by its official classes; metrics have none."""
+    try:
+        request = service.ExportTraceServiceRequest.FromString(body)
+    except DecodeError:
+        return []
     return [
         attribute.value.int_value
         for resource in request.resource_spans

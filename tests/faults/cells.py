@@ -31,7 +31,7 @@ class Pace(NamedTuple):
     interval: float = 0.05
     fault: float = 0.6
     patience: float = 15.0
-    holds: float = 28.0
+    holds: float = 20.0
 
 
 class Fate(NamedTuple):
