@@ -43,6 +43,11 @@ backend says when, and after no others.
 Source: OTLP specification 1.x, "Failures" of OTLP/gRPC.
 """
 
+_UNCLEAR = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"})
+"""Codes that a connection which ends too early has, too: the request may have arrived. All
+others are a backend's own word that it has not taken it.
+"""
+
 _METHODS = {
     "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
     "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
@@ -214,8 +219,10 @@ class GrpcTransport:
         if _ANSWER_TOO_LARGE in details:
             return b""  # with a refusal comes no answer, so it was taken
         is_connected = not details.startswith(_NOT_CONNECTED)
-        if not is_connected:
-            self._drop()  # the next one connects at once, and reads the files again
+        if not is_connected or code == "DEADLINE_EXCEEDED":
+            # The next one connects at once, and reads the files again. Over a connection
+            # whose other end is gone, every call would miss its deadline for minutes.
+            self._drop()
         delay = _delay(error)
         retryable = code in RETRYABLE or (
             code == "RESOURCE_EXHAUSTED" and delay is not None
