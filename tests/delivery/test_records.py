@@ -338,6 +338,38 @@ def test_at_the_end_what_waits_is_closed_and_what_may_be_there_is_unknown():
     assert (len(queue), queue.owed, queue.due()) == (0, 0, inf)
 
 
+def large(records):
+    return [Payload(b"x" * 1_000_001, len(records))]
+
+
+@pytest.mark.parametrize(
+    ("answers", "encode"),
+    [
+        ([refused()], one_payload),
+        ([ValueError()] * (PATIENCE + 1), one_payload),
+        ([Ack(0, {"old": 1})], one_payload),
+        ([down(retry_after=9.0)], one_payload),
+        ([], large),
+        ([], lambda records: None),
+    ],
+    ids=["refused", "raised", "rejected", "closed", "too large", "invalid"],
+)
+def test_what_may_be_there_is_unknown_whatever_becomes_of_another_try(answers, encode):
+    queue = queue_of()
+    put(queue, 1, 2)
+    queue.hurry()
+    # Both may have arrived; then the one body is refused, and the two go one by one.
+    story = iter([down(sent=True), refused(), *answers * 2])
+    drive(
+        queue,
+        lambda payload: next(story),
+        encode=lambda records: (one_payload if records[1:] else encode)(records),
+    )
+    queue.end(is_under_way=False)
+    assert summary(queue) == (0, {"unknown": 2})
+    assert balances(queue)
+
+
 def test_at_the_end_what_is_being_sent_is_unknown():
     queue = queue_of()
     put(queue, 1, 2)
