@@ -48,7 +48,7 @@ def run(*, quick: bool) -> Report:
     """Encode batches of both libraries, interleaved."""
     report = Report()
     cases = gather(_obs, _opentelemetry, report=report)
-    figures = measure(cases, rounds=20 if quick else 200)
+    figures = measure(cases, rounds=10 if quick else 60)
     report.figures = [_of_one(figure) for figure in figures]
     title = "Encoding for OTLP, of one"
     report.tables = [

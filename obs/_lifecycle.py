@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Exporter: TypeAlias = PullExporter | PushExporter
 
 
+_running: "set[Lifecycle]" = set()
+"""Those with lanes: what they hold is to be delivered though the instance is forgotten."""
+
+
 class Hook(Protocol):
     """Something that runs while the instance does."""
 
@@ -93,8 +97,7 @@ class Lifecycle:
                 for exporter in list(self.exporters):
                     if _pulls(exporter):
                         self._start_one(exporter)
-                if self._lanes is not None:
-                    self._lanes.start()
+                self._start_lanes()
             except BaseException:
                 self.close(self._timeout)
                 raise
@@ -108,10 +111,9 @@ class Lifecycle:
             if any(other is exporter for other in self.exporters):
                 return
             if _pushes(exporter):
-                lanes = self._get_lanes()
-                lanes.add(exporter)
+                self._get_lanes().add(exporter)
                 if self._is_running:
-                    lanes.start()
+                    self._start_lanes()
             elif self._is_running and _pulls(exporter):
                 self._start_one(exporter)
             self.exporters.append(exporter)
@@ -139,6 +141,7 @@ class Lifecycle:
         result = FlushResult.over({})
         with self._lock:
             self._is_running = False
+            _running.discard(self)
             if self._lanes is not None:  # first: what the hooks know is pushed, too
                 result = self._lanes.close(deadline)
             for hook in self._hooks:
@@ -147,12 +150,13 @@ class Lifecycle:
                 self._close_one(exporter, deadline)
         return result
 
-    def exit(self) -> None:
+    def exit(self, deadline: float | None = None) -> None:
         """Deliver what is left when the process ends and nobody has called ``close``."""
+        deadline = self._deadline(None) if deadline is None else deadline
         if self._is_running:
-            self.close()
+            self.close(max(deadline - time.monotonic(), 0.0))
         elif self._lanes is not None:  # in a forked child they may run all the same
-            self._lanes.exit()
+            self._lanes.exit(deadline)
 
     def was_forgotten(self, registry: Registry) -> bool:
         """Whether something was recorded for exporters that were never started."""
@@ -166,6 +170,11 @@ class Lifecycle:
         """Count as not started: what runs, runs in the parent."""
         self._lock = RLock()  # another thread of the parent may have held it
         self._is_running = False
+
+    def _start_lanes(self) -> None:
+        if self._lanes is not None:
+            _running.add(self)
+            self._lanes.start()
 
     def _deadline(self, timeout: float | None) -> float:
         return time.monotonic() + (self._timeout if timeout is None else timeout)
@@ -203,6 +212,16 @@ class Lifecycle:
                 "close",
                 f"exporter {_name_of(exporter)!r}: close() raised {shown(error)}.",
             )
+
+
+def exit_all() -> None:
+    """Deliver what is left at the end of the process: each by its own deadline, at once."""
+    running = [(it, it._deadline(None)) for it in list(_running)]
+    for lifecycle, _ in running:
+        if lifecycle._lanes is not None and lifecycle._lanes.owes():
+            lifecycle.flush(0.0)  # it sends while others are waited for
+    for lifecycle, deadline in running:
+        lifecycle.exit(deadline)
 
 
 def _name_of(exporter: object) -> str:

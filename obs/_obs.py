@@ -10,7 +10,7 @@ from obs._clock import SystemClock
 from obs._context import GcGuard
 from obs._diag import Diag
 from obs._identity import Unique
-from obs._lifecycle import Exporter, Hook, Lifecycle
+from obs._lifecycle import Exporter, Hook, Lifecycle, exit_all
 from obs._outcome import Classify
 from obs._source import (
     InstanceSource,
@@ -345,6 +345,7 @@ _instances: WeakSet[Obs] = WeakSet()
 
 
 def _exit_all() -> None:
+    exit_all()
     for tel in list(_instances):
         tel._exit()
 

@@ -547,7 +547,7 @@ class PushExporter(Protocol):
         ...
 
     def close(self, deadline: float) -> None:
-        """Let go of connections; ``send`` is not called again."""
+        """Let go of connections; another ``start`` may send again, over new ones."""
         ...
 
 

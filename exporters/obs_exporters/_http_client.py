@@ -113,6 +113,7 @@ class HttpClient:
             ExportFailed: There was no answer in time; it may be tried again.
         """
         self._is_busy = True
+        self._is_closed = False
         try:
             request = self._request(path, body, headers)
             return self._post(request, deadline)
@@ -122,7 +123,7 @@ class HttpClient:
                 self._drop()
 
     def close(self) -> None:
-        """Close the connection; a post that runs on another thread fails."""
+        """Close the connection: a post on another thread fails, a later one opens anew."""
         self._is_closed = True
         connection = self._connection
         if self._is_busy and connection is not None:
@@ -140,7 +141,7 @@ class HttpClient:
         connection = self._living_connection()
         while True:
             if self._is_closed:
-                raise self._failure("the exporter is closed", sent=was_sent)
+                raise self._failure("it was closed meanwhile", sent=was_sent)
             is_reused = connection is not None
             if connection is None:
                 connection = self._connection = Connection(deadline)

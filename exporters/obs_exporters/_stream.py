@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from obs._foreign import is_the_hosts
-from obs.errors import DefinitionError, ExportFailed, shown, type_name
+from obs.errors import DefinitionError, ExportFailed, shown
 
 
 def check_stream(name: str, what: str, stream: object) -> None:
@@ -34,27 +34,31 @@ def write_stream(
         ExportFailed: The stream is closed, or raised anything else. Part of the text may
             have been written. It is worth another try only after an ``OSError``.
     """
-    if getattr(stream, "closed", False) is True:
-        reason = f"exporter {name!r}: the stream is closed."
-        raise ExportFailed(reason, reason="closed")
     try:
-        if is_binary(stream):
-            _write_bytes(stream, text.encode())
-        else:
-            stream.write(_encodable(stream, text, escape))
-        flush = getattr(stream, "flush", None)
-        if flush is not None:
-            flush()
+        is_closed = getattr(stream, "closed", False) is True
+        if not is_closed:
+            _write(stream, text, escape)
     except BaseException as raised:
         if is_the_hosts(raised):
             raise
-        reason = (
-            f"exporter {name!r}: writing failed: {type_name(raised)}: {shown(raised)}."
-        )
+        reason = f"exporter {name!r}: writing failed: {shown(raised)}."
         is_passing = issubclass(type(raised), OSError)
         raise ExportFailed(
             reason, retryable=is_passing, sent=True, reason="stream"
         ) from None
+    if is_closed:
+        reason = f"exporter {name!r}: the stream is closed."
+        raise ExportFailed(reason, reason="closed")
+
+
+def _write(stream: Any, text: str, escape: Callable[[str], str]) -> None:
+    if is_binary(stream):
+        _write_bytes(stream, text.encode())
+    else:
+        stream.write(_encodable(stream, text, escape))
+    flush = getattr(stream, "flush", None)
+    if flush is not None:
+        flush()
 
 
 def is_binary(stream: Any) -> bool:

@@ -80,11 +80,14 @@ class Intake:
         if self._is_closed:
             self.late.add(1)
             return
-        wake, self._wake = self._wake, None
+        wake = self._wake
         if wake is None and self.room:
             self.lost.add(1)
             return
-        self.room = self.capacity
         self._queue.append(record)
         if wake is not None:
+            # Twice, where two threads are here: it does no harm. And where something is
+            # raised between these lines, the next record wakes.
             wake()
+            self._wake = None
+        self.room = 0 if self._is_closed else self.capacity

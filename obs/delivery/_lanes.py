@@ -9,7 +9,6 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 from obs._diag import Diag
-from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs.catalog import CATALOG
 from obs.delivery._intake import Intake
@@ -17,7 +16,7 @@ from obs.delivery._lane import Lane, Queue
 from obs.delivery._ledger import Ledger
 from obs.delivery._pushes import PushQueue
 from obs.delivery._records import RecordQueue, Sized
-from obs.delivery._worker import Worker
+from obs.delivery._worker import CLOSING, Worker, is_the_hosts_here, text_of
 from obs.errors import DefinitionError, type_name
 from obs.limits import Limits
 from obs.metrics import Registry
@@ -76,6 +75,8 @@ class Lanes:
         self._random = Random()
         self._is_running = False
         self._is_forked = False
+        self._wake: Event
+        self._ticker: Thread | None
         self._is_known_to_multiprocessing = False
         self._counted: dict[str, tuple[int, int]] = {}
         self.ledgers: dict[tuple[str, str], Ledger] = {}
@@ -148,6 +149,8 @@ class Lanes:
         """Send what there is, and a snapshot of the metrics, by a deadline."""
         workers = self.workers()
         before = [worker.counts() for worker in workers]
+        if self._is_running:
+            self._start_threads()  # a forked child's, which would start soon
         self.tick(deadline)
         for worker in workers:
             worker.hurry()
@@ -160,6 +163,7 @@ class Lanes:
         workers = self.workers()
         before = [worker.counts() for worker in workers]
         if self._is_running:
+            self._start_threads()  # this thread may get stuck where those do
             self._is_running = False
             for intake, _ in self._intakes:
                 intake.close()
@@ -168,7 +172,8 @@ class Lanes:
             self._wake.set()
             if self._ticker is not None:
                 self._ticker.join(max(deadline - monotonic(), 0.0))
-            self._begin()
+            self._wake = Event()
+            self._ticker = None
         return _results(workers, before)
 
     def tick(self, deadline: float) -> int:
@@ -181,11 +186,15 @@ class Lanes:
         finally:
             self._ticking.release()
 
-    def exit(self) -> None:
+    def exit(self, deadline: float | None = None) -> None:
         """Close at the end of the process; quick where a forked child recorded nothing."""
-        if self._is_forked and not self.has_recorded():
-            return
-        self.close(monotonic() + self._timeout)
+        if self.owes():
+            self.close(monotonic() + self._timeout if deadline is None else deadline)
+
+    def owes(self) -> bool:
+        """Whether there may be something to deliver at the end of the process."""
+        is_idle = self._is_forked and not self.has_recorded()
+        return self._is_running and not is_idle
 
     def after_fork_in_child(self) -> None:
         """Start anew: threads and what they were to send belong to the parent.
@@ -213,7 +222,7 @@ class Lanes:
         self._ticking = Lock()
         self._starting = Lock()
         self._wake = Event()
-        self._ticker: Thread | None = None
+        self._ticker = None
 
     def _worker(self, exporter: PushExporter) -> Worker:
         delivery = exporter.delivery
@@ -237,21 +246,35 @@ class Lanes:
             intake.open(self._limits.queue_records if takers else 0)
 
     def _start_threads(self) -> None:
+        """Start the threads that there are not; what cannot be started is said."""
         with self._starting:
+            try:
+                self._start_missing()
+            except RuntimeError as error:
+                # Since Python 3.12 there are no new ones when the interpreter ends; exit
+                # does their work in a moment.
+                if "shutdown" not in str(error):
+                    text = f"no thread could be started ({error}): only flush() sends."
+                    self.say("thread", text)
+
+    def _start_missing(self) -> None:
+        if self._is_running:
             for worker in self.workers():
                 worker.start()
             if self._ticker is None and self._workers:
                 ticker = Thread(target=self._run, name="obs-tick", daemon=True)
-                try:
-                    ticker.start()
-                except RuntimeError as error:  # no more threads, or at the very end
-                    self.say("thread", f"no thread could be started: {error}.")
-                else:
-                    self._ticker = ticker
+                ticker.start()
+                self._ticker = ticker
 
     def _start_soon(self) -> None:
-        """Start the threads from where no lock may be taken."""
+        """Start the threads from where no lock may be taken.
+
+        Those of the lanes at once: when the process ends it may be too late for it, and
+        a send that hangs must not be on the thread that ends it.
+        """
         try:
+            for worker in self.workers():
+                worker.start_from_anywhere()
             start_new_thread(self._start_threads, ())
         except RuntimeError:  # flush and close do their work then
             return
@@ -263,7 +286,7 @@ class Lanes:
             try:
                 moved = self.tick(monotonic() + TICK)
             except BaseException as error:  # noqa: BLE001 - nobody else would feed the lanes
-                self.say("tick", f"a tick raised {type_name(error)}: {error}.")
+                self.say("tick", f"a tick raised {type_name(error)}: {text_of(error)}.")
                 moved = 0
             pause = SHORT_TICK if moved >= CHUNK else TICK
 
@@ -290,9 +313,10 @@ class Lanes:
         try:
             return read(record)
         except BaseException as error:
-            if is_the_hosts(error):
+            if is_the_hosts_here(error):
                 raise
-            self.say("tick", f"a record was left out: {type_name(error)}: {error}.")
+            text = f"a record was left out: {type_name(error)}: {text_of(error)}."
+            self.say("tick", text)
             return None
 
     def has_recorded(self) -> bool:
@@ -328,7 +352,7 @@ def _exit_with_multiprocessing(lanes: Lanes) -> None:
 def _close(workers: Sequence[Worker], deadline: float) -> None:
     for worker in workers:
         worker.close(deadline)
-    _wait(workers, deadline)
+    _wait(workers, deadline + CLOSING)
     for worker in workers:
         worker.abandon()
 

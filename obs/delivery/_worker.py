@@ -1,7 +1,10 @@
 """The thread of one lane: it does what the state machine says."""
 
+from _thread import start_new_thread
 from collections.abc import Iterable, Sequence
-from threading import Condition, Thread
+from functools import partial
+from math import inf
+from threading import Condition, Thread, get_ident, main_thread
 from time import monotonic, time_ns
 from typing import Protocol
 
@@ -55,6 +58,7 @@ class Worker:
     Attributes:
         exporter: As given.
         lane: As given.
+        has_thread: Whether it runs by itself.
         is_over: Whether its books are closed.
     """
 
@@ -67,28 +71,42 @@ class Worker:
         self._sending: Send | None = None
         self._is_driven = False
         self._is_closed = False
+        self._is_running = False
+        self.has_thread = False
         self.is_over = False
 
     def start(self) -> None:
-        """Start the thread; where none can be started, flush and close do its work."""
-        if self._thread is not None or self.is_over:
+        """Start the thread.
+
+        Raises:
+            RuntimeError: None can be started; flush and close do its work then.
+        """
+        if self.has_thread or self.is_over:
             return
         thread = Thread(target=self._run, name=f"obs-{self.exporter.name}", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:  # no more threads, or the interpreter is ending
-            self._say("thread", f"its lane has no thread: {error}.")
-        else:
-            self._thread = thread
+        thread.start()
+        self._thread = thread
+        self.has_thread = True
+
+    def start_from_anywhere(self) -> None:
+        """Start a thread, without a name, from where no lock may be taken.
+
+        Raises:
+            RuntimeError: None can be started.
+        """
+        if not self.has_thread:
+            start_new_thread(self._run, ())
+            self.has_thread = True
 
     def put(self, signal: str, records: Sequence[Sized], lost: int, late: int) -> None:
         """Take the records of a tick, and count those that the intake had no room for."""
         with self._changed:
             for queue in self.lane.queues:
                 if isinstance(queue, RecordQueue) and queue.signal == signal:
-                    queue.put(records, monotonic())
                     queue.drop("queue_full", lost)
-                    queue.drop("closed", late)
+                    queue.drop("closed", late + (len(records) if self.is_over else 0))
+                    if not self.is_over:
+                        queue.put(records, monotonic())
             self._changed.notify_all()
 
     def hurry(self) -> None:
@@ -105,19 +123,18 @@ class Worker:
 
     def wait(self, deadline: float) -> None:
         """Wait until nothing is owed, or after ``close`` until the thread has ended."""
-        if self._thread is None:
+        if not self.has_thread:
             self._run(until=deadline)
-        elif self.lane.deadline is not None:
+            return
+        with self._changed:
+            self._changed.wait_for(self._is_done, max(deadline - monotonic(), 0.0))
+        if self._thread is not None and self.lane.deadline is not None:
             self._thread.join(max(deadline - monotonic(), 0.0))
-        else:
-            with self._changed:
-                left = max(deadline - monotonic(), 0.0)
-                self._changed.wait_for(lambda: not self.lane.owed, left)
 
     def abandon(self) -> None:
         """Count what is left, whatever the thread is doing; it goes on alone."""
         self._end()
-        if self._thread is None:
+        if not self.has_thread:
             self._close_exporter()
 
     def result(self, before: "dict[str, tuple[int, int, int]]") -> LaneResult:
@@ -136,11 +153,6 @@ class Worker:
         return {it.signal: (it.delivered, it.lost, it.unknown) for it in ledgers}
 
     @property
-    def has_thread(self) -> bool:
-        """Whether it runs by itself."""
-        return self._thread is not None
-
-    @property
     def ledgers(self) -> Iterable[Ledger]:
         """The ledgers of its signals."""
         return [queue.ledger for queue in self.lane.queues]
@@ -148,6 +160,14 @@ class Worker:
     def _run(self, until: float | None = None) -> None:
         """Do what is to be done: for ever, or on a caller's thread while it waits."""
         with self._changed:
+            if until is None:
+                if self._is_running:  # it was started twice at one moment
+                    return
+                self._is_running = True
+            # A flush may be at it while the thread is started, and the other way round.
+            left = inf if until is None else until - monotonic()
+            is_turn = partial(self._is_turn, is_caller=until is not None)
+            self._changed.wait_for(is_turn, _timeout(left))
             if self._is_driven or self.is_over:
                 return
             self._is_driven = True
@@ -159,16 +179,27 @@ class Worker:
         finally:
             with self._changed:
                 self._is_driven = False
+                self._changed.notify_all()
+
+    def _is_turn(self, *, is_caller: bool) -> bool:
+        return not self._is_driven or self.is_over or (is_caller and self._is_done())
+
+    def _is_done(self) -> bool:
+        """Whether who flushes or closes has nothing to wait for."""
+        if self.lane.deadline is not None:
+            return self._is_closed and not self._is_driven
+        return not self.lane.owed
 
     def _survives(self, until: float | None) -> bool:
         try:
             return self._step(until)
         except BaseException as error:
-            if is_the_hosts(error):
+            if is_the_hosts_here(error):
                 raise
             self._say_raised("lane", error)
+            left = inf if until is None else until - monotonic()
             with self._changed:
-                self._changed.wait(PAUSE)
+                self._changed.wait(_timeout(min(PAUSE, left)))
             return True
 
     def _step(self, until: float | None) -> bool:
@@ -177,9 +208,7 @@ class Worker:
             if self.is_over:
                 return False
             now = monotonic()
-            is_closing = self.lane.deadline is not None
-            is_done = not (is_closing or self.lane.owed)
-            if until is not None and (is_done or now >= until):
+            if until is not None and (now >= until or self._is_done()):
                 return False
             action = self.lane.next_action(now)
             if isinstance(action, Wait):
@@ -248,7 +277,7 @@ class Worker:
         try:
             return self._host.snapshot()
         except BaseException as error:
-            if is_the_hosts(error):
+            if is_the_hosts_here(error):
                 raise
             self._say_raised("snapshot", error)
             return None
@@ -257,7 +286,7 @@ class Worker:
         try:
             return list(self.exporter.encode(batch))
         except BaseException as error:
-            if is_the_hosts(error):
+            if is_the_hosts_here(error):
                 raise
             self._say_raised("encode", error)
             return None
@@ -271,7 +300,7 @@ class Worker:
             if not isinstance(ack, Ack):
                 failure = TypeError(f"send() gave {shown(ack)}, not an Ack")
         except BaseException as error:
-            if is_the_hosts(error):  # on a caller's thread: Ctrl-C
+            if is_the_hosts_here(error):  # on a caller's thread: Ctrl-C
                 raise
             failure = error
         self._host.took(action.queue.signal, self.exporter.name, monotonic() - started)
@@ -309,22 +338,40 @@ class Worker:
         try:
             self.exporter.close(deadline)
         except BaseException as error:
-            if is_the_hosts(error):
+            if is_the_hosts_here(error):
                 raise
             self._say_raised("close", error)
 
     def _say_failure(self, signal: str, failure: BaseException, waiting: int) -> None:
-        what = str(failure)
+        what = text_of(failure)
         if not isinstance(failure, ExportFailed):
             what = f"send() raised {type_name(failure)}: {what}"
         self._say(f"export {signal}", f"{what} ({signal} that wait: {waiting})")
 
     def _say_raised(self, what: str, error: BaseException) -> None:
-        self._say(what, f"{what}() raised {type_name(error)}: {shown(str(error))}")
+        self._say(what, f"{what}() raised {type_name(error)}: {shown(text_of(error))}")
 
     def _say(self, reason: str, text: str) -> None:
         name = self.exporter.name
         self._host.say(f"{name} {reason}", f"exporter {name!r}: {text}")
+
+
+def is_the_hosts_here(error: BaseException) -> bool:
+    """Whether what an exporter raised was meant for the host.
+
+    On a thread of ours nothing is: signal handlers run on the main thread alone.
+    """
+    return get_ident() == main_thread().ident and is_the_hosts(error)
+
+
+def text_of(error: BaseException) -> str:
+    """Give the text of an exception, though it be one that cannot give it."""
+    try:
+        return str(error)
+    except BaseException as other:
+        if is_the_hosts_here(other):
+            raise
+        return ""
 
 
 def _timeout(seconds: float) -> float | None:

@@ -194,8 +194,12 @@ def _link(link: SpanLink, plain: Plain) -> dict[str, Any]:
 
 def _all(given: object, kind: type[Kind]) -> list[Kind]:
     """Give those of this kind in a list or tuple; records of others may hold anything."""
-    items: Any = given if issubclass(type(given), list | tuple) else ()
-    return [item for item in items if issubclass(type(item), kind)]
+    # By the methods of the built-in classes, past what a subclass makes of them.
+    for base in (list, tuple):
+        if issubclass(type(given), base):
+            items: Iterator[Any] = base.__iter__(given)  # type: ignore[arg-type]
+            return [item for item in items if issubclass(type(item), kind)]
+    return []
 
 
 def _context(given: object) -> TraceContext:

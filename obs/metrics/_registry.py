@@ -260,8 +260,13 @@ class Registry(Unique):
         return Snapshot(list(families.values()), self.start_ns, self.clock.time_ns())
 
     def has_recorded(self) -> bool:
-        """Whether anything has been recorded, infos apart; asks nobody else."""
-        return any(metric.has_recorded() for metric in list(self._metrics.values()))
+        """Whether the host has recorded anything, infos apart; asks nobody else."""
+        return any(
+            metric.has_recorded()
+            for name, metric in list(self._metrics.items())
+            # What else is in the catalogue comes by itself: pauses of the collector, ...
+            if name not in CATALOG or name.startswith("operation.")
+        )
 
     def after_fork_in_child(self) -> None:
         """Start from zero: what the parent counted is in the parent."""

@@ -11,6 +11,7 @@ import pytest
 
 from obs import Obs, TraceContext
 from obs.metrics import SLOT_CELLS, Registry
+from obs.model import Ack, Delivery, Payload
 from obs.trace import Never
 
 LABELS = ("method", "path", "status")
@@ -261,3 +262,38 @@ def test_exporters_add_no_call():
     alone = python_calls(lambda: counter.labels(*ROW).inc())
     with tel.start():
         assert python_calls(lambda: counter.labels(*ROW).inc()) == alone
+
+
+def test_push_exporters_add_no_call():
+    class Pushing:
+        signals = frozenset(["metrics", "traces"])
+        delivery = Delivery(interval=3_600.0)
+
+        def __init__(self, number):
+            self.name = f"pushing {number}"
+
+        def encode(self, batch):
+            return [Payload(b"", len(batch.records) or 1)]
+
+        def send(self, payload, deadline):
+            return Ack(payload.records)
+
+        def close(self, deadline):
+            pass
+
+    def calls_with(exporters):
+        tel = Obs("budgets", runtime=False, exporters=exporters)
+        counter = tel.counter("c", labels=LABELS)
+
+        @tel.operation("op")
+        def operation():
+            with tel.span("child", a=1):
+                counter.labels(*ROW).inc()
+
+        with tel.start():
+            return python_calls(operation)
+
+    alone = calls_with([])
+    assert alone == calls_with([Pushing(0)])
+    assert alone == calls_with([Pushing(number) for number in range(6)])
+    assert "Intake.put" in alone

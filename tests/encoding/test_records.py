@@ -191,6 +191,14 @@ def test_no_bucket_is_lost_however_many_there_are():
     assert len(strict(line)["buckets"]) == 3_001
 
 
+@pytest.mark.parametrize("events", [hostile.Torn([SpanEvent("x", 1)]), 5, None])
+def test_events_that_are_no_list_break_no_span(events):
+    record = SpanRecord("x", TraceContext(1, 2), events=events, links=events)
+    found = span_dict(record)
+    assert len(found.get("events", ())) == (events not in (5, None))
+    assert "links" not in found
+
+
 @given(hostile.log_records, hostile.texts)
 def test_any_log_record_is_one_line_of_json(record, service):
     line = json_line(log_dict(record, service))

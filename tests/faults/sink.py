@@ -80,7 +80,7 @@ class Sink:
 
     Attributes:
         tls: As given; another holds for the next connections.
-        requests: What was read whole, the oldest going past 64 MiB of bodies.
+        requests: What was read whole; past 64 MiB the oldest go, a KiB for each added.
         connections: How many were accepted.
         ca_file: The issuer to trust, PEM; None without TLS.
     """
@@ -109,6 +109,7 @@ class Sink:
         self._arrived: Counter[object] = Counter()
         self._acknowledged: Counter[object] = Counter()
         self._errors: list[Exception] = []
+        self._kept_bytes = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
@@ -268,15 +269,15 @@ class Sink:
     def _remember(self, request: Request) -> None:
         with self._lock:
             self.requests.append(request)
-            size = sum(len(each.body) for each in self.requests)
-            while size > KEPT_BYTES:
-                size -= len(self.requests.popleft().body)
+            self._kept_bytes += _cost(request)
+            while self._kept_bytes > KEPT_BYTES:
+                self._kept_bytes -= _cost(self.requests.popleft())
 
     def _treat(self, peer: socket.socket, request: Request, mode: Mode) -> bool:
         """Do to a request that was read what the mode says."""
         reply = self._reply(request, mode)
-        silent = mode.kind in ("never_answer", "reset_before_answer", "raw")
-        request.status = 0 if silent else reply[0]
+        if mode.kind not in ("never_answer", "reset_before_answer", "raw"):
+            request.status = reply[0]
         found = list(self._ids(request.body))
         if request.status < 300:
             with self._lock:
@@ -294,14 +295,12 @@ class Sink:
         found: list[object],
         parts: Iterator[tuple[bytes, float]],
     ) -> bool:
-        last, seconds = next(parts)
-        for part, pause in parts:
+        last = b""
+        for part, seconds in parts:
+            peer.sendall(last)
+            last = part
             if not _hold(peer, seconds):
                 return False
-            peer.sendall(last)
-            last, seconds = part, pause
-        if not _hold(peer, seconds):
-            return False
         # Before the last bytes go out: a client that has them finds it counted.
         self._count_answer(request, found, 1)
         try:
@@ -340,6 +339,10 @@ def _wait_for(peer: socket.socket, event: int, seconds: float | None) -> bool:
 def _reset(peer: socket.socket) -> bool:
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
+
+
+def _cost(request: Request) -> int:
+    return len(request.body) + 1024
 
 
 def bound() -> socket.socket:

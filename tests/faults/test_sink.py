@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import sink as sink_module
 from tests.faults.certificates import authority, mutual_context
 from tests.faults.modes import (
     BOMB_BYTES,
@@ -320,6 +321,15 @@ def test_what_arrived_and_was_not_acknowledged_is_told_apart():
             sock.recv(1)
         assert sink.arrived() == {b"a,b": 1}
         assert not sink.acknowledged()
+
+
+def test_it_forgets_the_oldest_bodies_but_no_ids(monkeypatch):
+    monkeypatch.setattr(sink_module, "KEPT_BYTES", 2 * 1025)
+    with Sink(ids=ids) as sink:
+        for body in (b"1", b"2", b"3"):
+            post(sink, body)
+        assert [each.body for each in sink.requests] == [b"2", b"3"]
+        assert sink.arrived() == {b"1": 1, b"2": 1, b"3": 1}
 
 
 def test_a_handler_answers_in_a_protocol_of_its_own():

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from obs import DefinitionError, MetricConflict, MetricFamily, Registry
+from obs.catalog import CATALOG
 from obs.model import Block
 
 
@@ -273,3 +274,13 @@ def test_a_snapshot_as_dict_is_plain_json():
 def test_an_unknown_family_is_a_key_error():
     with pytest.raises(KeyError):
         Registry().snapshot()["nothing"]
+
+
+def test_what_comes_by_itself_does_not_count_as_recorded():
+    registry = Registry()
+    pauses = registry.block(CATALOG["cpython.gc.pause.duration"])
+    operations = registry.block(CATALOG["operation.duration"], fixed=("op",))
+    pauses.series(("2",)).observe(0.5)
+    assert not registry.has_recorded()
+    operations.series(("op", "ok", "")).observe(0.5)
+    assert registry.has_recorded()

@@ -307,6 +307,18 @@ def test_the_demo_is_one_trace_in_the_collector(collector):
     # What the demo draws is there, whole.
     trace_id, count = shown
     eventually(lambda: len(traces()[trace_id]) == int(count))
+    shown_again = subprocess.run(
+        [
+            *(sys.executable, "-m", "obs.cli", "trace", "show", "--trace", trace_id),
+            str(collector.folder / "received.jsonl"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    drawn = done.stdout[done.stdout.index(f"trace {trace_id}") :].split("\n\n")[0]
+    assert shown_again.rstrip() == drawn.rstrip()
     # A request that went all the way is one tree over both services and the queue.
     whole = [
         spans

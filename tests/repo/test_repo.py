@@ -16,7 +16,7 @@ RECORDING = [
     or path.name
     in (
         *("operation.py", "_calls.py", "_context.py", "_diag.py", "_foreign.py"),
-        *("_fork.py", "_outcome.py", "_tally.py"),
+        *("_fork.py", "_intake.py", "_outcome.py", "_tally.py"),
     )
 ]
 

@@ -25,13 +25,15 @@ from typing import Any, NamedTuple
 import obs
 from obs import DefinitionError, Limits, MetricFamily, Obs
 from obs._context import CURRENT, current
+from obs.delivery import Intake
 from obs.metrics import SLOT_CELLS, THREAD_CELLS, Registry, _registry
-from obs.model import Snapshot, TraceContext, delta
+from obs.model import Ack, Batch, Delivery, Payload, Snapshot, TraceContext, delta
 from obs.runtime._gc import GcPauses
 from obs.runtime._interpreter import InterpreterCollector
 from obs.runtime._process import ProcessCollector
 from obs.testing import MemoryExporter
 from obs.trace import Never, RateLimited, SpanReader, Tracer
+from tests.survival.processes import SECONDS
 
 CELLS = {"slots": SLOT_CELLS, "threads": THREAD_CELLS}
 SERIES = 12
@@ -87,6 +89,53 @@ class Finished:
         self._counts.clear()
 
 
+class Pushed:
+    """An instance with a push exporter, one in each process: its lanes have threads."""
+
+    name = "pushed"
+    signals = frozenset(["traces"])
+    delivery = Delivery()
+
+    def __init__(self) -> None:
+        self._arrived = self._before = 0
+
+    @functools.cached_property
+    def tel(self) -> Obs:
+        """The instance; started."""
+        tel = Obs("pushed", runtime=False, exporters=[self])
+        tel.start()
+        return tel
+
+    def encode(self, batch: Batch) -> Iterable[Payload]:
+        return [Payload(b"", len(batch.records))]
+
+    def send(self, payload: Payload, deadline: float) -> Ack:
+        self._arrived += payload.records
+        return Ack(payload.records)
+
+    def close(self, deadline: float) -> None:
+        pass
+
+    def begin(self) -> None:
+        """Count from here."""
+        self._before = self._flushed()
+
+    def forked(self) -> None:
+        """Count from zero, as the ledger does."""
+        self._arrived = self._before = 0
+
+    def __len__(self) -> int:
+        return self._flushed() - self._before
+
+    def _flushed(self) -> int:
+        if "tel" in self.__dict__:
+            self.tel.flush(SECONDS)
+        return self._arrived
+
+
+PUSHED = Pushed()
+
+
 class Subject:
     """An instance, and the totals of what was recorded with it.
 
@@ -100,6 +149,7 @@ class Subject:
         cells: What holds its numbers.
         finished: The spans that have ended.
         other: For further spans of a call, of which an exception may leave out some.
+        intakes: Further intakes, by the name of the call that fills them.
         elsewhere: What is done first of all, on another thread.
         before: A reading from after that.
     """
@@ -118,16 +168,21 @@ class Subject:
         self.finished = self.tel.trace.sink = Finished()
         self.other = Tracer(sampler=sampler)
         self.elsewhere: list[Callable[[], object]] = []
+        self.intakes: dict[str, Intake] = {}
 
     def begin(self) -> None:
         """Do what comes before all calls."""
         CURRENT.set(None)  # whatever the call before has left in this process
         ELSEWHERE.run(self.elsewhere)
+        PUSHED.begin()
         self.before = self.read()
 
     def forked(self) -> None:
         """The instance starts from zero by itself, in a forked child."""
         self.finished.clear()
+        PUSHED.forked()
+        for intake in self.intakes.values():
+            intake.forked(None)
 
     def read(self) -> Snapshot:
         """Give all numbers of this moment."""
@@ -139,7 +194,11 @@ class Subject:
         A histogram has two, ``.count`` and ``.sum``. Digits at the end of a name do not
         count, so that metrics that a call makes by the dozen have one total.
         """
-        totals: Counter[str] = Counter({"spans": len(self.finished)})
+        totals: Counter[str] = Counter(
+            {"spans": len(self.finished), "pushed": len(PUSHED)}
+        )
+        for call, intake in self.intakes.items():
+            totals[call] = len(intake) + intake.lost.read() + intake.late.read()
         for family in now:
             name = family.name.rstrip("0123456789")
             for point in family.points:
@@ -931,6 +990,45 @@ TRACES = [
 ]
 
 
+# --- delivery --------------------------------------------------------------------------
+
+
+def pushed_span(subject: Subject) -> Callable[[], object]:
+    def block() -> None:
+        with PUSHED.tel.span("s"):
+            pass
+
+    return block
+
+
+def into_intake(name: str, *, closed: bool = False, woken: bool = False) -> Prepare:
+    """Put a record where there is no room, or where the first wakes the lanes."""
+
+    def prepare(subject: Subject) -> Callable[[], object]:
+        intake = subject.intakes[name] = Intake("traces")
+        intake.open(1_000_000 if woken else 1)
+        if closed:
+            intake.close()
+        lanes: Any = PUSHED.tel._lifecycle._lanes
+
+        def put() -> None:
+            if woken:  # as in a forked child
+                intake._wake, intake.room = lanes._start_soon, 0
+            intake.put(None)
+
+        return put
+
+    return prepare
+
+
+DELIVERY = [
+    Call("push.span", pushed_span, {"pushed": 1}, storm=True),
+    Call("intake.full", into_intake("intake.full"), {"intake.full": 1}, storm=True),
+    Call("intake.late", into_intake("intake.late", closed=True), {"intake.late": 1}),
+    Call("intake.woken", into_intake("intake.woken", woken=True), {"intake.woken": 1}),
+]
+
+
 # --- what it says about itself, and the runtime ----------------------------------------
 
 
@@ -975,7 +1073,9 @@ ITSELF = [
     Call("read.process", read_process, waits=True),
 ]
 
-CALLS = {call.name: call for call in [*METRICS, *OPERATIONS, *TRACES, *ITSELF]}
+CALLS = {
+    call.name: call for call in [*METRICS, *OPERATIONS, *TRACES, *DELIVERY, *ITSELF]
+}
 STORM = [call for call in CALLS.values() if call.storm]
 PAST_LIMITS = ("dropped.cardinality",)
 """Totals that grow when a storm makes more series than there may be."""

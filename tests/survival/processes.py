@@ -20,7 +20,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 SECONDS = 20.0
 """How long a step may take that takes milliseconds: only what hangs gets there."""
@@ -130,6 +130,10 @@ class Fresh:
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [json.loads(line) for line in lines]
 
+    def wait(self) -> int:
+        """Wait for its end, and give its exit code."""
+        return self._process.wait()
+
     def said(self) -> str:
         """Give how it ended, and the end of what it wrote to stderr."""
         self._stderr.seek(0)
@@ -165,6 +169,48 @@ def in_fresh(target: str, *args: Any, idle: float = SECONDS) -> Iterator[Any]:
                 return
             yield from lines
             patience = idle
+    finally:
+        process.kill()
+
+
+class Whole(NamedTuple):
+    """All that a fresh interpreter did.
+
+    Attributes:
+        lines: What its function gave.
+        seconds: How long it lived after the last of them.
+        stderr: What it wrote there.
+        code: Its exit code.
+    """
+
+    lines: list[Any]
+    seconds: float
+    stderr: str
+    code: int
+
+
+def to_the_end(target: str, *args: Any) -> Whole:
+    """Run ``target`` in a fresh interpreter to its end, whatever that is.
+
+    Raises:
+        Ended: It hangs.
+    """
+    process = Fresh(target, *args)
+    lines: list[Any] = []
+    last = time.monotonic()
+    try:
+        while select.select([process], [], [], SECONDS)[0]:
+            try:
+                came = process.lines()
+            except Ended:
+                came = None
+            if came is None:
+                code, seconds = process.wait(), time.monotonic() - last
+                _, _, stderr = process.said().partition("\n")
+                return Whole(lines, seconds, stderr, code)
+            lines += came
+            last = time.monotonic()
+        raise Ended(HANGS)
     finally:
         process.kill()
 

@@ -73,7 +73,6 @@ class ConsoleExporter:
         self.delivery = Delivery(interval, TIMEOUT, acknowledges=False)
         self._given = stream
         self._color = color
-        self._is_closed = False
         self._shown: dict[str, MetricFamily] = {}
         self._shown_ns = 0
         self._drawn: tuple[str, Batch] | None = None
@@ -96,9 +95,6 @@ class ConsoleExporter:
 
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Write the text."""
-        if self._is_closed:
-            text = f"exporter {self.name!r}: it is closed."
-            raise ExportFailed(text, reason="closed")
         body: Any = payload.body
         if body:
             if self._stream is None:
@@ -111,8 +107,7 @@ class ConsoleExporter:
         return Ack(payload.records)
 
     def close(self, deadline: float) -> None:
-        """Write no more; the stream stays open."""
-        self._is_closed = True
+        """Do nothing: the stream stays open."""
 
     def after_fork_in_child(self) -> None:
         """Count rates from the fork on."""
@@ -220,7 +215,7 @@ def _width(stream: Any) -> int:
 def _has_all(stream: Any, text: str) -> bool:
     try:
         text.encode(getattr(stream, "encoding", None) or "utf-8")
-    except (UnicodeEncodeError, LookupError, TypeError):
+    except Exception:  # noqa: BLE001 - detached, or of an encoding nobody knows
         return False
     return True
 

@@ -75,6 +75,7 @@ class JsonLinesExporter:
         _check_rotation(name, rotate_bytes, rotate_seconds, keep)
         self._file: LineFile | None = None
         self._stream: Any = None
+        self._shown = f"JsonLinesExporter({shown(path_or_stream)})"
         if isinstance(path_or_stream, str | os.PathLike):
             path = _path(name, path_or_stream)
             self._file = LineFile(path, rotate_bytes, rotate_seconds, keep)
@@ -83,7 +84,6 @@ class JsonLinesExporter:
             _check_no_rotation(name, rotate_bytes, rotate_seconds)
             self._stream = path_or_stream
         self._is_torn = False
-        self._is_closed = False
         # The lane and whoever drains at exit; no recording call comes here.
         self._lock = Lock()
         on_fork(self)
@@ -111,9 +111,6 @@ class JsonLinesExporter:
             text = f"exporter {self.name!r}: another write has not ended."
             raise ExportFailed(text, retryable=True)
         try:
-            if self._is_closed:
-                text = f"exporter {self.name!r}: it is closed."
-                raise ExportFailed(text, reason="closed")
             body: Any = payload.body
             self._write(body, deadline)
         finally:
@@ -129,8 +126,7 @@ class JsonLinesExporter:
             self._file.reopen()
 
     def close(self, deadline: float) -> None:
-        """Close the file; a stream stays open."""
-        self._is_closed = True
+        """Close the file, a later send opens it again; a stream stays open."""
         # Under a write that hangs the descriptor stays: its number could become another's.
         left = min(max(deadline - monotonic(), 0), TIMEOUT_MAX)
         if self._file is not None and self._lock.acquire(timeout=left):
@@ -138,6 +134,9 @@ class JsonLinesExporter:
                 self._file.close()
             finally:
                 self._lock.release()
+
+    def __repr__(self) -> str:
+        return self._shown
 
     def after_fork_in_child(self) -> None:
         """Open the file anew: locks on it belong to whoever shares the descriptor."""

@@ -16,6 +16,9 @@ _FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
 )
 
+_MOST_SECONDS = 60.0
+"""Of one wait: a deadline may be infinite, which ``poll`` does not take."""
+
 
 class LineFile:
     """A file to which lines are added, opened when the first is.
@@ -199,7 +202,7 @@ class LineFile:
                     raise
                 poll = select.poll()
                 poll.register(descriptor, select.POLLOUT)
-                poll.poll(left * 1000)
+                poll.poll(min(left, _MOST_SECONDS) * 1000)
 
 
 def _status_of(descriptor: int) -> os.stat_result | None:

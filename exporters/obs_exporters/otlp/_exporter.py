@@ -75,7 +75,7 @@ class OTLPExporter:
             name, interval=interval, timeout=timeout, signals=signals
         )
         self.name = name
-        _check(name, protocol, temporality, compression, tls, max_bytes)
+        _check(name, protocol, temporality, compression, max_bytes)
         self.delivery = Delivery(
             interval,
             timeout,
@@ -154,12 +154,9 @@ def _check(
     protocol: object,
     temporality: object,
     compression: object,
-    tls: object,
     max_bytes: object,
 ) -> None:
     is_size = type(max_bytes) is int and 16 * 1024 <= max_bytes <= 64 * 1024 * 1024
-    # To ask for its type would import ssl, which costs 10 ms, for nearly nobody.
-    is_tls = isinstance(tls, Tls) or callable(getattr(tls, "wrap_socket", None))
     rules = (
         (
             "protocol",
@@ -179,7 +176,6 @@ def _check(
             compression,
             "'gzip' or None",
         ),
-        ("tls", tls is None or is_tls, tls, "a Tls or an ssl.SSLContext"),
         ("max_bytes", is_size, max_bytes, "an integer from 16384 to 67108864"),
     )
     for what, is_right, got, rule in rules:

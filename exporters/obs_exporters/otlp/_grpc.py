@@ -13,21 +13,19 @@ from importlib import import_module
 from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, ExportFailed, shown, type_name
-from obs_exporters._http_client import (
-    ANSWER_BYTES,
-    RETRY_AFTER_SECONDS,
-    Headers,
-    HttpClient,
-    Tls,
-)
+from obs_exporters._http_client import ANSWER_BYTES, RETRY_AFTER_SECONDS, Headers, Tls
+from obs_exporters._http_connection import check_tls
+from obs_exporters._http_target import check_headers, check_url, lower_names
 from obs_exporters.otlp._answers import retry_delay
 
 if TYPE_CHECKING:
     from obs_exporters.otlp._envelope import Body
+
+_UNCLEAR = frozenset({"DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE", "UNKNOWN"})
+"""Codes that gRPC gives itself, too: they do not say that nothing was taken."""
 
 RETRYABLE = frozenset(
     {
@@ -43,11 +41,6 @@ RETRYABLE = frozenset(
 backend says when, and after no others.
 
 Source: OTLP specification 1.x, "Failures" of OTLP/gRPC.
-"""
-
-_UNCLEAR = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"})
-"""Codes that a connection which ends too early has, too: the request may have arrived. All
-others are a backend's own word that it has not taken it.
 """
 
 _METHODS = {
@@ -94,29 +87,29 @@ class GrpcTransport:
     def __init__(
         self, exporter: str, url: str, headers: Headers, tls: object, *, gzip: bool
     ) -> None:
-        HttpClient(exporter, url, headers=headers)  # checks both
+        address = check_url(exporter, url)
+        check_tls(exporter, tls, address.secure)
         self._exporter = exporter
-        parts = urlsplit(url)
-        self._target = parts.netloc
-        self._secure = parts.scheme == "https"
-        if parts.port is None:
-            self._target += ":443" if self._secure else ":80"
-        self._headers = headers
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        self._target = f"{host}:{address.port}"
+        self._secure = address.secure
+        self._headers = (
+            headers if callable(headers) else check_headers(exporter, headers)
+        )
         self._tls = tls if isinstance(tls, Tls) else Tls()
         self._gzip = gzip
         self._channel: Any = None
-        self._parents: list[Any] = []
-        self._is_closed = False
-        wrong = self._wrong(parts.path, tls)
+        self._left: list[Any] = []
+        wrong = self._wrong(url, address.path, tls)
         if wrong:
             text = f"exporter {exporter!r}: {wrong}."
             raise DefinitionError(text)
 
-    def _wrong(self, path: str, tls: object) -> str:
+    def _wrong(self, url: str, path: str, tls: object) -> str:
         """Say which argument gRPC does not take; empty if it takes all."""
-        if "@" in self._target:
+        if "@" in url:
             return "url has a user, but gRPC takes none. Put the secret into headers="
-        if path not in ("", "/"):
+        if path != "/":
             return f"url has the path {shown(path)}, but gRPC takes none. Leave it out"
         if tls is not None and not isinstance(tls, Tls):
             return f"tls got {shown(tls)}, but gRPC needs a Tls with files"
@@ -125,12 +118,10 @@ class GrpcTransport:
                 "protocol='grpc' needs grpcio, which is not installed. Install "
                 "'obs-sdk[otlp]', or use protocol='http/protobuf'"
             )
-        return "" if callable(self._headers) else _wrong(_lower(self._headers))
+        return "" if callable(self._headers) else _wrong(self._headers)
 
     def send(self, body: "Body", deadline: float) -> bytes:
         """Call ``Export``; see ``Transport``."""
-        if self._is_closed:
-            raise self._failure("it is closed")
         metadata = self._metadata()
         left = deadline - monotonic()
         if left <= 0:
@@ -147,21 +138,15 @@ class GrpcTransport:
                 if call is not None:
                     call.cancel()
                 raise
-            return self._ended(error, call)
-        finally:
-            if self._is_closed:
-                self._drop()
+            return self._ended(error, sent=call is not None)
 
     def close(self) -> None:
-        """Close the channel; a call that runs on another thread fails."""
-        self._is_closed = True
+        """Close the channel: a call on another thread fails, a later one opens anew."""
         self._drop()
 
     def after_fork_in_child(self) -> None:
-        """Leave the channel to the parent: untouched, for closing it may wait for ever."""
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            self._parents.append(channel)
+        """Leave the channel to the parent."""
+        self._leave()
 
     def _open(self) -> Any:
         grpc = _library()
@@ -173,37 +158,46 @@ class GrpcTransport:
         credentials = grpc.ssl_channel_credentials(_read(tls.ca_file), key, chain)
         return grpc.secure_channel(self._target, credentials, _OPTIONS, packing)
 
+    def _leave(self) -> None:
+        """Never touch the channel again: grpcio's threads, which it needs, are gone.
+
+        With a call that another thread of the parent was in, closing it would wait for
+        ever, and break off that call in the parent (grpcio 1.85).
+        """
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            self._left.append(channel)
+
     def _drop(self) -> None:
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
 
     def _metadata(self) -> list[tuple[str, str]]:
-        headers = self._headers
-        if callable(headers):
-            try:
-                headers = headers()
-                found = _lower(headers)
-                wrong = _wrong(found)
-            except BaseException as error:
-                if is_the_hosts(error):
-                    raise
-                text = f"headers() raised {type_name(error)}"
-                raise self._failure(text) from error
-            if wrong:
-                raise self._failure(wrong)
-        else:
-            found = _lower(headers)
-        return list(found.items())
+        if not callable(self._headers):
+            return list(self._headers.items())
+        try:
+            headers = lower_names(self._headers())
+            wrong = _wrong(headers)
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
+            text = f"headers() raised {type_name(error)}"
+            raise self._failure(text) from error
+        if wrong:
+            raise self._failure(wrong)
+        return list(headers.items())
 
-    def _ended(self, error: BaseException, call: Any) -> bytes:
+    def _ended(self, error: BaseException, *, sent: bool) -> bytes:
         """Give what a call that ended badly means: an exception, mostly."""
+        if isinstance(error, ImportError):  # installed, but it does not load
+            text = f"{type_name(error)}: {error}"
+            raise self._failure(text) from error
         grpc = _library()
         if isinstance(error, grpc.RpcError):
             return self._answered(error)
         if isinstance(error, grpc.FutureTimeoutError):
-            # Only where grpcio's own threads are gone, so closing it would wait, too.
-            self.after_fork_in_child()
+            self._leave()
             text = "no end of the call by its deadline"
             raise self._failure(text, sent=True) from error
         if isinstance(error, grpc.FutureCancelledError):
@@ -213,7 +207,7 @@ class GrpcTransport:
         text = type_name(error)
         if isinstance(error, OSError):
             text += f": {error}"
-        raise self._failure(text, sent=call is not None) from error
+        raise self._failure(text, sent=sent) from error
 
     def _answered(self, error: Any) -> bytes:
         code, details = error.code().name, error.details() or ""
@@ -261,10 +255,6 @@ def _read(path: str | None) -> bytes | None:
         return None
     with open(path, "rb") as file:
         return file.read()
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def _wrong(headers: Mapping[str, str]) -> str:

@@ -51,7 +51,7 @@ class Prefixes:
         rows = block.rows if isinstance(block.rows, list) else list(block.rows)
         key = (name, block.label_names, tag, rest)
         then, prefixes = self._before.get(key, ((), []))
-        # The tuples are the same objects from push to push: comparing costs 10 ns each.
+        # The tuples are the same objects from push to push: comparing costs 1 ns each.
         if then != rows:
             known = dict(zip(then, prefixes, strict=True))
             names = block.label_names

@@ -26,7 +26,7 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the connection; ``send`` then fails."""
+        """Let go of the connection; a later ``send`` opens another."""
         ...
 
     def after_fork_in_child(self) -> None:

@@ -49,6 +49,7 @@ def test_a_negative_count_refuses_nothing():
         b"\x08" + b"\xff" * 11,
         b"\x1f\x8b\x08\x00",
         b"\x0a\x02\x0b\x0c",
+        b"\x0a\x09\x08\x03\x12\x05why",  # cut
     ],
 )
 def test_what_cannot_be_read_is_a_full_success(body):

@@ -1,5 +1,7 @@
 """The exporter: arguments, encoding by signal, what becomes of answers."""
 
+import re
+import ssl
 import subprocess
 import sys
 from time import monotonic
@@ -167,20 +169,23 @@ def test_an_address_that_is_none_raises(url, protocol, text):
 
 
 def test_grpc_takes_no_context_of_ssl():
-    class Context:
-        def wrap_socket(self):
-            raise NotImplementedError
-
-        def __repr__(self):
-            return "?"
-
-    exporter(tls=Context())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    OTLPExporter("https://127.0.0.1", tls=context)
     with pytest.raises(DefinitionError) as error:
-        exporter(protocol="grpc", tls=Context())
+        OTLPExporter("https://127.0.0.1", protocol="grpc", tls=context)
     assert str(error.value) == (
-        "exporter 'otlp': tls got <Context>, but gRPC needs a Tls with files."
+        f"exporter 'otlp': tls got {context!r}, but gRPC needs a Tls with files."
     )
-    exporter(protocol="grpc", tls=Tls(ca_file="ca.pem"))
+    OTLPExporter("https://127.0.0.1", protocol="grpc", tls=Tls(ca_file="ca.pem"))
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_tls_needs_an_address_with_https(protocol):
+    with pytest.raises(DefinitionError) as error:
+        exporter(protocol=protocol, tls=Tls())
+    assert str(error.value) == (
+        "exporter 'otlp': tls got <Tls>, needs a url with https://."
+    )
 
 
 def test_grpc_without_its_library_raises_at_once(monkeypatch):
@@ -296,13 +301,26 @@ def test_what_cannot_be_read_is_a_full_success(mode):
         made.close(soon())
 
 
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_close_may_come_twice_and_a_send_after_it_fails(protocol):
-    made = exporter(protocol=protocol)
+def test_close_may_come_twice_and_a_send_after_it_connects_anew():
+    with Sink() as sink:
+        made = OTLPExporter(sink.url)
+        for _ in range(2):
+            assert made.send(Payload(Body(b"x", "logs"), 5), soon()) == Ack(5)
+            made.close(soon())
+            made.close(soon())
+        assert len(sink.requests) == sink.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://[::1]:4317", "[::1]:4317"),
+        ("http://collector", "collector:80"),
+        ("https://collector.test/", "collector.test:443"),
+    ],
+)
+def test_grpc_has_a_host_and_a_port(url, target):
+    made = OTLPExporter(url, protocol="grpc")
     made.close(soon())
-    made.close(soon())
-    with pytest.raises(ExportFailed) as error:
-        made.send(Payload(Body(b"x", "logs"), 5), soon())
-    assert not error.value.sent
-    where = "127.0.0.1:4318 by gRPC" if protocol == "grpc" else URL
-    assert str(error.value) == f"exporter 'otlp': {where}: it is closed."
+    with pytest.raises(ExportFailed, match=re.escape(f" {target} by gRPC: ")):
+        made.send(Payload(Body(b"x", "logs"), 1), soon())

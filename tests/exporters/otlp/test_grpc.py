@@ -153,7 +153,8 @@ def test_what_cannot_be_read_is_a_full_success(backend):
 
 
 def test_a_huge_answer_is_a_full_success(backend):
-    backend.answer = lambda call, context: bytes(1_000_000)
+    answer = partial("traces", 1, "x" * 70_000)  # of which nothing is read
+    backend.answer = lambda call, context: answer
     with exporting(backend.url) as exporter:
         assert sent(exporter) == Ack(1)
 
@@ -172,16 +173,25 @@ def test_a_request_that_is_too_large_for_the_backend_is_refused(backend, said):
     assert (error.retryable, error.reason) == (False, "grpc_resource_exhausted")
 
 
+def test_after_close_a_send_opens_a_new_channel(backend):
+    with exporting(backend.url) as exporter:
+        for _ in range(2):
+            assert sent(exporter) == Ack(1)
+            exporter.close(soon(1.0))
+            exporter.close(soon(1.0))
+
+
+UNCLEAR = ("CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE", "UNKNOWN")
+"""gRPC gives them itself, too, when the backend may have taken what was sent."""
+
+
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.name)
 def test_each_code_may_be_tried_again_or_not(backend, code):
     backend.answer = abort(code, "because")
     with exporting(backend.url) as exporter:
         error = refused(exporter)
     assert error.retryable == (code.name in RETRYABLE)
-    assert error.retry_after is None
-    # What the library says of a lost connection, too: it may have arrived.
-    unclear = ("CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE")
-    assert error.sent == (code.name in unclear)
+    assert (error.retry_after, error.sent) == (None, code.name in UNCLEAR)
     assert error.reason == f"grpc_{code.name.lower()}"
     assert str(error) == (
         f"exporter 'otlp': 127.0.0.1:{backend.port} by gRPC: {code.name}: 'because'."
@@ -215,6 +225,13 @@ def test_retry_info_says_when(backend, code, seconds, nanos, retryable, delay):
     with exporting(backend.url) as exporter:
         error = refused(exporter)
     assert (error.retryable, error.retry_after) == (retryable, delay)
+
+
+def until(condition):
+    end = soon()
+    while not condition():
+        assert monotonic() < end
+        sleep(0.005)
 
 
 def held(backend):
@@ -305,12 +322,13 @@ def test_a_close_ends_a_send_on_another_thread(backend):
     with exporting(backend.url) as exporter:
         thread = threading.Thread(target=lambda: errors.append(refused(exporter)))
         thread.start()
-        end = soon()
-        while not backend.calls and monotonic() < end:
-            sleep(0.005)
+        until(lambda: backend.calls)
+        start = monotonic()
         exporter.close(soon())
+        assert monotonic() - start < 0.5
         thread.join(5)
         free.set()
+        assert exporter._transport._channel is None
     (error,) = errors
     assert error.retryable
 
@@ -366,7 +384,7 @@ def test_a_file_that_is_not_there_fails_and_may_be_tried_again(tmp_path):
 
 FORKS = """
 import os, sys, threading
-from time import monotonic
+from time import monotonic, sleep
 from obs.errors import ExportFailed
 from obs.model import Batch, Resource, SpanRecord, TraceContext
 from obs_exporters import OTLPExporter
@@ -384,13 +402,20 @@ def send(seconds):
     took = monotonic() - start
     return said if took < seconds + 0.5 else f"late by {took - seconds}: {said}"
 
+def wait(child):
+    end = monotonic() + 10
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        if monotonic() > end:
+            os.kill(child, 9)
+        sleep(0.01)
+
 print("parent:", send(5.0), flush=True)
 child = os.fork()
 if not child:
     print("child:", send(1.0), flush=True)
     exporter.close(monotonic() + 1)
     os._exit(0)
-os.waitpid(child, 0)
+wait(child)
 print("parent:", send(5.0), flush=True)
 exporter.close(monotonic() + 1)
 """
@@ -414,6 +439,93 @@ def test_a_forked_child_sends_on_a_channel_of_its_own_or_fails_in_time(
     assert done.stdout.splitlines() == ["parent: 1", f"child: {child}", "parent: 1"]
 
 
+BUSY = (
+    FORKS.partition("print(")[0]
+    + """
+def busy():
+    print("parent:", send(20.0), flush=True)
+
+thread = threading.Thread(target=busy)
+thread.start()
+sys.stdin.readline()
+child = os.fork()
+if not child:
+    start = monotonic()
+    exporter.after_fork_in_child()
+    exporter.close(start + 1)
+    print("child closed:", monotonic() - start < 0.5, flush=True)
+    os._exit(0)
+wait(child)
+print("waited", flush=True)
+thread.join()
+exporter.close(monotonic() + 1)
+"""
+)
+
+
+@pytest.mark.parametrize("support", ["0", "1"])
+def test_a_child_forked_during_a_call_closes_and_leaves_the_call_alone(
+    backend, support
+):
+    free = held(backend)
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY, backend.url],
+        env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": support},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        until(lambda: backend.calls)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        assert lines == ["child closed: True\n", "waited\n"]
+        free.set()
+        assert process.communicate(timeout=20)[0] == "parent: 1\n"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+CLOSES = (
+    FORKS.partition("child = os.fork()")[0]
+    + """
+child = os.fork()
+if not child:
+    said = []
+    thread = threading.Thread(target=lambda: said.append(send(2.0)))
+    thread.start()
+    while exporter._transport._channel is None:
+        sleep(0.01)
+    start = monotonic()
+    exporter.close(start + 1)
+    print("closed:", monotonic() - start < 0.5, flush=True)
+    thread.join()
+    print(*said, flush=True)
+    os._exit(0)
+wait(child)
+"""
+)
+
+
+def test_a_close_in_a_child_whose_send_cannot_end_waits_for_nothing(backend):
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSES, backend.url],
+        env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "parent: 1",
+        "closed: True",
+        "failed, retryable=True, sent=True",
+    ]
+
+
 def test_what_grpc_itself_raises_is_a_failure(backend, monkeypatch):
     def insecure_channel(*_):
         raise RuntimeError("no more threads")
@@ -423,4 +535,14 @@ def test_what_grpc_itself_raises_is_a_failure(backend, monkeypatch):
         sent(exporter)
     assert str(error.value) == (
         f"exporter 'otlp': 127.0.0.1:{backend.port} by gRPC: RuntimeError."
+    )
+
+
+def test_a_library_that_does_not_load_is_a_failure(monkeypatch):
+    with exporting("http://127.0.0.1:9") as exporter:
+        monkeypatch.setitem(sys.modules, "grpc", None)
+        error = refused(exporter)
+    assert (error.retryable, error.sent) == (True, False)
+    assert str(error).startswith(
+        "exporter 'otlp': 127.0.0.1:9 by gRPC: ModuleNotFoundError: "
     )
