@@ -30,6 +30,8 @@ HOPELESS = 16
 """After how many refusals without any success a batch is not divided further."""
 ENDLESS = 256
 """After how many refusals a batch is not divided further."""
+TOO_LARGE = frozenset({"http_413", "grpc_resource_exhausted"})
+"""Reasons that are about the size of a batch, not about a record in it."""
 
 
 class Shipment:
@@ -61,7 +63,6 @@ class Shipment:
             Shipment(self.records[:middle]),
             Shipment(self.records[middle:]),
         )
-        second.sibling = first
         first.raised = second.raised = self.raised
         first.may_be_there = second.may_be_there = self.may_be_there
         return first, second
@@ -256,7 +257,7 @@ class RecordQueue:
             is_bad = head.sibling is not None and head.sibling.is_fine
             if not is_bad or not head.records[1:]:
                 return False
-            self._divide()
+            self._divide(is_poisoned=True)
             return True
         body = payload.body
         is_large = (
@@ -276,7 +277,8 @@ class RecordQueue:
         self._refusals += 1
         most = ENDLESS if self._was_accepted else HOPELESS
         if head.records[1:] and not self._is_hopeless and self._refusals < most:
-            self._divide(to_the_end=True)
+            is_poisoned = reason not in TOO_LARGE
+            self._divide(is_poisoned=is_poisoned, to_the_end=is_poisoned)
             return
         self._shipments.popleft()
         if reason and not head.may_be_there:
@@ -289,8 +291,10 @@ class RecordQueue:
             # None was taken: it is not one record that the backend dislikes.
             self._is_hopeless = True
 
-    def _divide(self, *, to_the_end: bool = False) -> None:
-        halves = self._shipments.popleft().halves()
+    def _divide(self, *, is_poisoned: bool = False, to_the_end: bool = False) -> None:
+        first, second = halves = self._shipments.popleft().halves()
+        if is_poisoned:
+            second.sibling = first
         if to_the_end:
             # One level after the other: of two halves mostly one is taken, which shows
             # early that it is a record, and not the backend, that is to blame.

@@ -225,6 +225,31 @@ def test_many_bad_records_end_the_search():
     assert len(queue) == 0
 
 
+def test_a_body_that_is_too_large_goes_in_two():
+    queue = queue_of(delivery={"max_bytes": 1_000})
+    put(queue, *range(64))
+    queue.hurry()
+    bodies = drive(
+        queue, accept, encode=lambda them: [Payload(b"x" * 20 * len(them), len(them))]
+    )
+    assert [len(body) for body in bodies] == [640, 640]
+
+
+@pytest.mark.parametrize("reason", ["http_413", "grpc_resource_exhausted"])
+def test_what_is_too_large_for_the_backend_is_divided_until_it_is_not(reason):
+    queue = queue_of()
+    put(queue, *range(2_048))
+    queue.hurry()
+
+    def answer(payload):
+        return refused(reason=reason) if payload.records > 64 else accept(payload)
+
+    bodies = drive(queue, answer)
+    assert summary(queue) == (2_048, {})
+    assert len(bodies) == 2 * 32 - 1, "no request more than the tree has nodes"
+    assert balances(queue)
+
+
 def test_what_may_have_arrived_and_is_not_sent_again_is_unknown():
     queue = queue_of()
     put(queue, 1, 2)

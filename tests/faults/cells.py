@@ -245,3 +245,5 @@ def play(backend, doing: str, fate: Fate, pace: Pace) -> None:
             DOINGS[doing](cell)
         finally:
             cell.tel.close(0.1)
+    # Nothing of it goes on beside the tests that follow.
+    assert cell.watched.closed.wait(pace.patience)

@@ -43,11 +43,6 @@ backend says when, and after no others.
 Source: OTLP specification 1.x, "Failures" of OTLP/gRPC.
 """
 
-_UNCLEAR = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"})
-"""Codes that a connection which ends too early has, too: the request may have arrived. All
-others are a backend's own word that it has not taken it.
-"""
-
 _METHODS = {
     "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
     "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
