@@ -217,9 +217,9 @@ class Lifecycle:
 def exit_all() -> None:
     """Deliver what is left at the end of the process: each by its own deadline, at once."""
     running = [(it, it._deadline(None)) for it in list(_running)]
-    for lifecycle, _ in running:
+    for lifecycle, _ in running[1:]:
         if lifecycle._lanes is not None and lifecycle._lanes.owes():
-            lifecycle.flush(0.0)  # it sends while others are waited for
+            lifecycle.flush(0.0)  # it sends while those before it are waited for
     for lifecycle, deadline in running:
         lifecycle.exit(deadline)
 

@@ -158,10 +158,11 @@ class PushQueue:
         assert push is not None
         if isinstance(error, ExportFailed) and not error.retryable:
             push.payloads.popleft()
-            push.may_be_there = False
-            push.is_unanswered |= error.sent
-            if not error.sent:
+            if error.sent or push.may_be_there:
+                push.is_unanswered = True
+            else:
                 push.rejected = error.reason or REFUSED
+            push.may_be_there = False
             if not push.payloads:
                 self._ended()
             return

@@ -30,6 +30,8 @@ HOPELESS = 16
 """After how many refusals without any success a batch is not divided further."""
 ENDLESS = 256
 """After how many refusals a batch is not divided further."""
+TOO_LARGE = frozenset({"http_413", "grpc_resource_exhausted"})
+"""Reasons that are about the size of a batch, not about a record in it."""
 
 
 class Shipment:
@@ -61,8 +63,8 @@ class Shipment:
             Shipment(self.records[:middle]),
             Shipment(self.records[middle:]),
         )
-        second.sibling = first
         first.raised = second.raised = self.raised
+        first.may_be_there = second.may_be_there = self.may_be_there
         return first, second
 
 
@@ -167,6 +169,7 @@ class RecordQueue:
                 shipment = head if is_all else Shipment(part)
                 shipment.payload = payload
                 shipment.raised = head.raised
+                shipment.may_be_there = head.may_be_there
                 ready.append(shipment)
         if left := head.records[start:]:  # the exporter forgot some
             self._end("invalid", len(left))
@@ -177,8 +180,7 @@ class RecordQueue:
         if self._shipments[0].records[1:]:
             self._divide()
         else:
-            self._shipments.popleft()
-            self._end("invalid", 1)
+            self._give_up(self._shipments.popleft(), "invalid")
 
     def sent(self, ack: Ack) -> None:
         """Take the backend's answer to the shipment that is next."""
@@ -188,7 +190,10 @@ class RecordQueue:
         for reason, n in ack.rejected.items():
             taken = min(max(n, 0), accepted - rejected)
             rejected += taken
-            self.ledger.rejected[reason] += taken
+            if head.may_be_there:
+                self.ledger.unknown += taken
+            else:
+                self.ledger.rejected[reason] += taken
         self.ledger.delivered += accepted - rejected
         self._gone += len(head.records)
         head.is_fine = not rejected
@@ -221,10 +226,8 @@ class RecordQueue:
             is_under_way: Whether the shipment that is next is being sent this moment.
         """
         for shipment in self._shipments:
-            if shipment.may_be_there or is_under_way:
-                self._count_unknown(shipment)
-            else:
-                self._end("closed", len(shipment.records))
+            shipment.may_be_there |= is_under_way
+            self._give_up(shipment, "closed")
             is_under_way = False
         self._end("closed", len(self._waiting))
         self._shipments.clear()
@@ -254,7 +257,7 @@ class RecordQueue:
             is_bad = head.sibling is not None and head.sibling.is_fine
             if not is_bad or not head.records[1:]:
                 return False
-            self._divide()
+            self._divide(is_poisoned=True)
             return True
         body = payload.body
         is_large = (
@@ -265,10 +268,7 @@ class RecordQueue:
         if payload.records and head.records[1:]:
             self._divide()
         else:
-            self._shipments.popleft()
-            dropped = self._count_dropped(head)
-            self._gone += dropped
-            self._end("limit", len(head.records) - dropped)
+            self._give_up(self._shipments.popleft(), "limit")
         return True
 
     def _refused(self, reason: str) -> None:
@@ -277,21 +277,24 @@ class RecordQueue:
         self._refusals += 1
         most = ENDLESS if self._was_accepted else HOPELESS
         if head.records[1:] and not self._is_hopeless and self._refusals < most:
-            self._divide(to_the_end=True)
+            is_poisoned = reason not in TOO_LARGE
+            self._divide(is_poisoned=is_poisoned, to_the_end=is_poisoned)
             return
         self._shipments.popleft()
-        dropped = self._count_dropped(head)
-        self._gone += len(head.records)
-        if reason:
-            self.ledger.rejected[reason] += len(head.records) - dropped
+        if reason and not head.may_be_there:
+            rejected = len(head.records) - self._count_dropped(head)
+            self.ledger.rejected[reason] += rejected
+            self._gone += len(head.records)
         else:
-            self.ledger.drop("export_failed", len(head.records) - dropped)
+            self._give_up(head, "export_failed")
         if self._refusals >= HOPELESS and not self._was_accepted:
             # None was taken: it is not one record that the backend dislikes.
             self._is_hopeless = True
 
-    def _divide(self, *, to_the_end: bool = False) -> None:
-        halves = self._shipments.popleft().halves()
+    def _divide(self, *, is_poisoned: bool = False, to_the_end: bool = False) -> None:
+        first, second = halves = self._shipments.popleft().halves()
+        if is_poisoned:
+            second.sibling = first
         if to_the_end:
             # One level after the other: of two halves mostly one is taken, which shows
             # early that it is a record, and not the backend, that is to blame.
@@ -308,6 +311,15 @@ class RecordQueue:
                 dropped += left_out
                 self.ledger.drop(reason, left_out)
         return dropped
+
+    def _give_up(self, shipment: Shipment, reason: str) -> None:
+        """Count as dropped what is not sent any more, but not what may have arrived."""
+        if shipment.may_be_there:
+            self._count_unknown(shipment)
+            return
+        dropped = self._count_dropped(shipment)
+        self._gone += dropped
+        self._end(reason, len(shipment.records) - dropped)
 
     def _count_unknown(self, shipment: Shipment) -> None:
         self.ledger.unknown += len(shipment.records) - self._count_dropped(shipment)

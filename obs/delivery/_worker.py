@@ -353,7 +353,8 @@ class Worker:
 
     def _say(self, reason: str, text: str) -> None:
         name = self.exporter.name
-        self._host.say(f"{name} {reason}", f"exporter {name!r}: {text}")
+        who = f"exporter {name!r}: "  # which texts of exporters begin with already
+        self._host.say(f"{name} {reason}", who + text.removeprefix(who))
 
 
 def is_the_hosts_here(error: BaseException) -> bool:

@@ -1,6 +1,7 @@
 """The lanes of an instance, with their threads."""
 
 import asyncio
+import json
 import threading
 import time
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 from obs import DefinitionError, Obs
 from obs.delivery import Intake
 from obs.delivery._lanes import CHUNK, Lanes
+from obs.errors import ExportFailed
 from obs.limits import Limits
 from obs.metrics import Registry
 from obs.model import Ack, Resource
@@ -321,6 +323,16 @@ def test_failures_are_said_once_a_minute(capfd):
     said = capfd.readouterr().err
     assert said.count("exporter 'scripted': down (traces that wait: 1)") == 1
     assert said.count("\n") == 1
+
+
+def test_who_fails_is_said_once(capfd):
+    exporter = Scripted()
+    exporter.answers.append(ExportFailed("exporter 'scripted': it is away."))
+    tel = instance(exporter)
+    with tel.start():
+        spans(tel, 1)
+    event = json.loads(capfd.readouterr().err.splitlines()[0])["event"]
+    assert event == "exporter 'scripted': it is away. (traces that wait: 0)"
 
 
 def test_what_a_backend_refuses_is_said(capfd):

@@ -125,6 +125,15 @@ def test_a_push_is_counted_once_whatever_comes_of_it(answer, found):
     assert queue.ledger.produced == 1
 
 
+def test_a_push_that_may_be_there_is_unknown_though_another_try_was_refused():
+    queue = queue_of()
+    backend = Backend(queue)
+    backend.step(105.0)
+    backend.step(105.0, down(sent=True))
+    backend.step(106.0, refused())
+    assert summary(queue) == (0, {"unknown": 1})
+
+
 def test_a_part_that_is_refused_does_not_stop_the_others():
     queue = queue_of()
     backend = Backend(queue, bodies=3)

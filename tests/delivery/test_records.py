@@ -225,6 +225,31 @@ def test_many_bad_records_end_the_search():
     assert len(queue) == 0
 
 
+def test_a_body_that_is_too_large_goes_in_two():
+    queue = queue_of(delivery={"max_bytes": 1_000})
+    put(queue, *range(64))
+    queue.hurry()
+    bodies = drive(
+        queue, accept, encode=lambda them: [Payload(b"x" * 20 * len(them), len(them))]
+    )
+    assert [len(body) for body in bodies] == [640, 640]
+
+
+@pytest.mark.parametrize("reason", ["http_413", "grpc_resource_exhausted"])
+def test_what_is_too_large_for_the_backend_is_divided_until_it_is_not(reason):
+    queue = queue_of()
+    put(queue, *range(2_048))
+    queue.hurry()
+
+    def answer(payload):
+        return refused(reason=reason) if payload.records > 64 else accept(payload)
+
+    bodies = drive(queue, answer)
+    assert summary(queue) == (2_048, {})
+    assert len(bodies) == 2 * 32 - 1, "no request more than the tree has nodes"
+    assert balances(queue)
+
+
 def test_what_may_have_arrived_and_is_not_sent_again_is_unknown():
     queue = queue_of()
     put(queue, 1, 2)
@@ -336,6 +361,38 @@ def test_at_the_end_what_waits_is_closed_and_what_may_be_there_is_unknown():
     queue.end(is_under_way=False)
     assert summary(queue) == (0, {"unknown": 2, "closed": 3})
     assert (len(queue), queue.owed, queue.due()) == (0, 0, inf)
+
+
+def large(records):
+    return [Payload(b"x" * 1_000_001, len(records))]
+
+
+@pytest.mark.parametrize(
+    ("answers", "encode"),
+    [
+        ([refused()], one_payload),
+        ([ValueError()] * (PATIENCE + 1), one_payload),
+        ([Ack(0, {"old": 1})], one_payload),
+        ([down(retry_after=9.0)], one_payload),
+        ([], large),
+        ([], lambda records: None),
+    ],
+    ids=["refused", "raised", "rejected", "closed", "too large", "invalid"],
+)
+def test_what_may_be_there_is_unknown_whatever_becomes_of_another_try(answers, encode):
+    queue = queue_of()
+    put(queue, 1, 2)
+    queue.hurry()
+    # Both may have arrived; then the one body is refused, and the two go one by one.
+    story = iter([down(sent=True), refused(), *answers * 2])
+    drive(
+        queue,
+        lambda payload: next(story),
+        encode=lambda records: (one_payload if records[1:] else encode)(records),
+    )
+    queue.end(is_under_way=False)
+    assert summary(queue) == (0, {"unknown": 2})
+    assert balances(queue)
 
 
 def test_at_the_end_what_is_being_sent_is_unknown():

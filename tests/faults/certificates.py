@@ -3,15 +3,24 @@
 import ssl
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from threading import Lock
 
 import trustme
 
 KINDS = ("good", "wrong_name", "expired", "unknown_issuer", "plain")
 
 
-@cache
+_making = Lock()
+
+
 def authority(kind: str) -> trustme.CA:
     """Give the ``known`` issuer, which is in ``Sink.ca_file``, or another."""
+    with _making:  # sinks of several threads shall have the same
+        return _authority(kind)
+
+
+@cache
+def _authority(kind: str) -> trustme.CA:
     return trustme.CA(organization_name=f"{kind} issuer of the fault sink")
 
 

@@ -102,7 +102,7 @@ class Sink:
         self._mode = _mode(mode)
         self._next: deque[Mode] = deque()
         self._lock = threading.RLock()
-        self._listener = _bound()
+        self._listener = bound()
         self.port: int = self._listener.getsockname()[1]
         self._accepting: threading.Thread | None = None
         self._open: dict[threading.Thread, socket.socket] = {}
@@ -345,7 +345,7 @@ def _cost(request: Request) -> int:
     return len(request.body) + 1024
 
 
-def _bound() -> socket.socket:
+def bound() -> socket.socket:
     """Give a socket bound to a free port by its number: only so it outlives closing."""
     sockets = [socket.socket(), socket.socket()]
     for each in sockets:

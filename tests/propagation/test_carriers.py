@@ -149,7 +149,7 @@ def test_values_that_are_no_headers_are_none(value):
         ),
         ((1 / 0 for _ in "a"), "of type generator, which raised ZeroDivisionError."),
     ],
-    ids=repr,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_is_no_carrier_is_counted(carrier, problem):
     diag = Diag()

@@ -71,8 +71,15 @@ def all_left(folder: Path, modes: Sequence[str], way: str, is_full: bool):
         return {mode: end.result() for mode, end in zip(modes, ends, strict=True)}
 
 
-@pytest.mark.parametrize("way", ["atexit", "close"])
-@pytest.mark.parametrize("is_full", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize(
+    ("way", "is_full"),
+    [
+        ("atexit", True),
+        pytest.param("atexit", False, marks=pytest.mark.slow),
+        ("close", False),
+        pytest.param("close", True, marks=pytest.mark.slow),
+    ],
+)
 def test_a_process_ends_in_time_whatever_its_backend_does(tmp_path, way, is_full):
     n = 2 * CAPACITY if is_full else 100
     for mode, end in all_left(tmp_path, MODES, way, is_full).items():

@@ -33,6 +33,7 @@ QUEUED = 1_000
 """How many spans the parent has not sent when it forks."""
 EACH = 20
 """How many each child records."""
+ENDINGS = ("return", "sys.exit", "exception", "close", "flush")
 METHODS = ("fork", "spawn", "forkserver")
 QUICK_METHODS = (
     "fork",
@@ -85,9 +86,13 @@ def queued(tel: Obs) -> float:
 
 
 @pytest.mark.parametrize(
-    "ending", ["return", "sys.exit", "exception", "close", "flush"]
+    ("ending", "mode"),
+    [
+        *[(ending, OK) for ending in ENDINGS],
+        (ENDINGS[0], GATE),
+        *[pytest.param(it, GATE, marks=pytest.mark.slow) for it in ENDINGS[1:]],
+    ],
 )
-@pytest.mark.parametrize("mode", [OK, GATE])
 def test_a_forked_child_delivers_its_own_and_nothing_of_its_parents(
     tmp_path, ending, mode
 ):
@@ -365,7 +370,7 @@ def idle_child(path: str, runtime: bool, is_multiprocessing: bool) -> Iterator[f
     os._exit(0)
 
 
-@pytest.mark.parametrize("runtime", [False, True])
+@pytest.mark.parametrize("runtime", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("is_multiprocessing", [False, True])
 def test_a_child_that_records_nothing_ends_at_once(
     tmp_path, runtime, is_multiprocessing
@@ -420,7 +425,9 @@ def child_of_a_stuck_parent(path: str, kind: str) -> Iterator[float]:
     os._exit(0)
 
 
-@pytest.mark.parametrize("kind", ["fork", "multiprocessing"])
+@pytest.mark.parametrize(
+    "kind", ["multiprocessing", pytest.param("fork", marks=pytest.mark.slow)]
+)
 def test_a_child_ends_in_time_though_its_backend_hangs(tmp_path, kind):
     path = str(tmp_path / "arrived")
     (seconds,) = in_fresh(f"{__name__}:child_of_a_stuck_parent", path, kind)
@@ -428,7 +435,7 @@ def test_a_child_ends_in_time_though_its_backend_hangs(tmp_path, kind):
 
 
 def children_that_end_at_once(path: str, n: int) -> Iterator[int]:
-    """Yield how many of the children that record and end are there 4 seconds later."""
+    """Yield how many of the children that record and end are still there 4 seconds later."""
     tel = make(path, HANGING)
     tel.start()
     children = []
@@ -438,20 +445,19 @@ def children_that_end_at_once(path: str, n: int) -> Iterator[int]:
             record(tel, 1)
             sys.exit()
         children.append(child)
-    left = set(children)
-    until(
-        lambda: not [it for it in left.copy() if has_ended(it, left)] and not left, 4.0
-    )
+    until(lambda: all(has_ended(child) for child in children), 4.0)
+    left = [child for child in children if not has_ended(child)]
     for child in left:
         os.kill(child, signal.SIGKILL)
     yield len(left)
     os._exit(0)
 
 
-def has_ended(child: int, left: set[int]) -> bool:
-    if os.waitpid(child, os.WNOHANG)[0]:
-        left.discard(child)
-    return child not in left
+def has_ended(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] != 0
+    except ChildProcessError:  # it was asked before
+        return True
 
 
 def test_no_child_gets_stuck_in_a_send_when_it_ends_as_its_lanes_start(tmp_path):

@@ -4,6 +4,7 @@ import gc
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -38,20 +39,25 @@ class Extra:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._runs = False
+        self._running: list[None] = []
         self.made: list[str] = []
         self.errors: list[str] = []
 
     def __call__(self) -> None:
-        if self._runs:  # signals come faster than they are handled
+        if self._running:  # signals come faster than they are handled
             return
-        self._runs = True
+        self._running.append(None)
         try:
             self._world.make_all_into(self.made)
         except BaseException as error:
             self.errors.append(repr(error))
         finally:
-            self._runs = False
+            self._running.pop()
+
+    def wait(self) -> None:
+        """Wait for the end of what runs: it may be on a thread of a lane."""
+        while self._running:
+            time.sleep(0.001)
 
 
 class Reader:
@@ -167,6 +173,7 @@ def adversity(cells: str, rounds: int) -> Iterator[dict[str, Any]]:
     signal.setitimer(signal.ITIMER_REAL, 0)
     gc.callbacks.remove(collected)
     sys.setswitchinterval(0.005)
+    it.on_collection.wait()
     yield it.outcome()
 
 

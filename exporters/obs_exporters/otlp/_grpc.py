@@ -204,8 +204,10 @@ class GrpcTransport:
         if _ANSWER_TOO_LARGE in details:
             return b""  # with a refusal comes no answer, so it was taken
         is_connected = not details.startswith(_NOT_CONNECTED)
-        if not is_connected:
-            self._drop()  # the next one connects at once, and reads the files again
+        if not is_connected or code == "DEADLINE_EXCEEDED":
+            # The next one connects at once, and reads the files again. Over a connection
+            # whose other end is gone, every call would miss its deadline for minutes.
+            self._drop()
         delay = _delay(error)
         retryable = code in RETRYABLE or (
             code == "RESOURCE_EXHAUSTED" and delay is not None
