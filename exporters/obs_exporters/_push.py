@@ -1,11 +1,15 @@
 """What push exporters have in common."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import ParamSpec, TypeVar
 
+from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, shown
 from obs.model import Payload, SpanRecord
 
 SIGNALS = ("metrics", "logs", "traces")
+P = ParamSpec("P")
+R = TypeVar("R")
 _SAID_BY_STATUS = frozenset({"ok", "error"})
 
 
@@ -66,6 +70,19 @@ def check_push(
         needs = "'cumulative' or 'delta'"
         raise wrong_argument(name, "temporality", temporality, needs)
     return found
+
+
+def attempt(make: Callable[P, R], *args: P.args, **named: P.kwargs) -> R | None:
+    """Give what a function makes of a record; None where it raises.
+
+    Records that were made by hand may hold anything. What was meant for the host goes on.
+    """
+    try:
+        return make(*args, **named)
+    except BaseException as raised:
+        if is_the_hosts(raised):
+            raise
+        return None
 
 
 def make_payload(body: object, records: int, invalid: int) -> Payload:

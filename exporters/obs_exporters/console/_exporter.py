@@ -11,7 +11,13 @@ from obs.encoding import printable, rfc3339, terminal_line
 from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, MetricFamily, Payload, SpanRecord
 from obs.waterfall import MAX_WIDTH, MIN_WIDTH, waterfall
-from obs_exporters._push import SIGNALS, check_push, make_payload, wrong_argument
+from obs_exporters._push import (
+    SIGNALS,
+    attempt,
+    check_push,
+    make_payload,
+    wrong_argument,
+)
 from obs_exporters._stream import check_stream, write_stream
 from obs_exporters.console._table import HISTOGRAMS, NUMBERS, Rows, add_rows, lay_out
 
@@ -123,13 +129,8 @@ class ConsoleExporter:
         color = self._color == "always" or (
             self._color == "auto" and _wants_color(self._stream)
         )
-        lines = []
-        for record in batch.records:
-            try:
-                lines.append(terminal_line(record, color=color) + "\n")
-            except BaseException as raised:
-                if is_the_hosts(raised):
-                    raise
+        found = [attempt(terminal_line, it, color=color) for it in batch.records]
+        lines = [f"{line}\n" for line in found if line is not None]
         return "".join(lines), len(lines)
 
     def _tables(self, batch: Batch) -> Iterator[Payload]:

@@ -7,12 +7,11 @@ from threading import TIMEOUT_MAX, Lock
 from time import monotonic
 from typing import IO, Any
 
-from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs.encoding import json_line, log_dict, metric_dicts, span_dict
 from obs.errors import DefinitionError, ExportFailed, shown
-from obs.model import Ack, Batch, Delivery, Payload
-from obs_exporters._push import SIGNALS, check_push, divided, wrong_argument
+from obs.model import Ack, Batch, Delivery, MetricFamily, Payload
+from obs_exporters._push import SIGNALS, attempt, check_push, divided, wrong_argument
 from obs_exporters._stream import check_stream, write_stream
 from obs_exporters.jsonl._file import LineFile
 
@@ -159,29 +158,19 @@ def _lines(batch: Batch) -> Iterator[bytes | None]:
     service = batch.resource.attributes.get("service.name", "")
     if batch.signal == "metrics":
         for family in batch.families:
-            yield from _series(family, batch, service)
+            lines = attempt(_series, family, batch, service)
+            yield from (None,) if lines is None else lines
         return
     to_dict: Any = log_dict if batch.signal == "logs" else span_dict
     for record in batch.records:
-        try:
-            line = json_line(to_dict(record, service))
-        except BaseException as raised:
-            if is_the_hosts(raised):
-                raise
-            line = None
-        yield line
+        yield attempt(lambda it: json_line(to_dict(it, service)), record)
 
 
-def _series(family: Any, batch: Batch, service: str) -> list[bytes | None]:
-    try:
-        found = metric_dicts(
-            [family], batch.time_ns, service=service, temporality=batch.temporality
-        )
-        return [json_line(data) for data in found]
-    except BaseException as raised:
-        if is_the_hosts(raised):
-            raise
-        return [None]
+def _series(family: MetricFamily, batch: Batch, service: str) -> list[bytes]:
+    found = metric_dicts(
+        [family], batch.time_ns, service=service, temporality=batch.temporality
+    )
+    return [json_line(data) for data in found]
 
 
 def _escaped(text: str) -> str:

@@ -1,6 +1,6 @@
 """What spans, logs and metrics have in common as objects of the SDK."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
@@ -9,6 +9,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from obs.errors import shown
 from obs.model import Resource as OurResource
 from obs.model import Scope
+from obs_exporters._push import attempt
 
 
 class Converted(NamedTuple):
@@ -23,6 +24,13 @@ class Converted(NamedTuple):
     data: Any
     records: int
     left_out: int
+
+
+def converted(records: Sequence[Any], write: Callable[[Any], Any]) -> Converted:
+    """Give those records that can be converted."""
+    found = [attempt(write, record) for record in records]
+    kept = [it for it in found if it is not None]
+    return Converted(kept, len(kept), len(found) - len(kept))
 
 
 def resource_of(resource: OurResource) -> Resource:

@@ -9,13 +9,13 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
-from obs._foreign import is_the_hosts
 from obs.model import Batch, Scope
 from obs.model import LogRecord as OurLogRecord
 from obs_exporters.otel._common import (
     Converted,
     attributes_of,
     check_time,
+    converted,
     resource_of,
     scope_of,
     value_of,
@@ -37,15 +37,7 @@ def convert(batch: Batch) -> Converted:
     One is left out where its level is unknown, or an id or a time does not fit.
     """
     resource, scope = resource_of(batch.resource), scope_of(batch.scope)
-    records = []
-    for record in batch.records:
-        try:
-            named = _scope(record.logger) if record.logger else scope
-            records.append(_log(record, resource, named))
-        except BaseException as raised:
-            if is_the_hosts(raised):
-                raise
-    return Converted(records, len(records), len(batch.records) - len(records))
+    return converted(batch.records, lambda record: _log(record, resource, scope))
 
 
 @lru_cache(256)
@@ -70,4 +62,5 @@ def _log(
         body=value_of(record.event),
         attributes=attributes_of(record.fields),
     )
-    return ReadableLogRecord(log, resource, scope)
+    named = _scope(record.logger) if record.logger else scope
+    return ReadableLogRecord(log, resource, named)

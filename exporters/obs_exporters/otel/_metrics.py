@@ -24,7 +24,6 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 
-from obs._foreign import is_the_hosts
 from obs.catalog import CATALOG
 from obs.model import (
     Batch,
@@ -34,6 +33,7 @@ from obs.model import (
     MetricFamily,
     NumberPoint,
 )
+from obs_exporters._push import attempt
 from obs_exporters.otel._common import Converted, resource_of, scope_of
 
 
@@ -66,17 +66,12 @@ def convert(batch: Batch) -> Converted:
 
 
 def _points(family: MetricFamily, times: _Times) -> tuple[list[Any], int]:
-    points = []
     try:
         write, given = _WRITE[family.kind], family.points
     except (KeyError, ValueError):  # rows that do not fit their label names
         return [], sum(len(block.rows) for block in family.blocks)
-    for point in given:
-        try:
-            points.append(write(point, times))
-        except BaseException as raised:
-            if is_the_hosts(raised):
-                raise
+    found = [attempt(write, point, times) for point in given]
+    points = [point for point in found if point is not None]
     return points, len(given) - len(points)
 
 

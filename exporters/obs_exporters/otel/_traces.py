@@ -18,13 +18,13 @@ from opentelemetry.trace import (
     TraceState,
 )
 
-from obs._foreign import is_the_hosts
 from obs.model import Batch, SpanLink, SpanRecord, TraceContext
 from obs_exporters._push import outcome_attributes
 from obs_exporters.otel._common import (
     Converted,
     attributes_of,
     check_time,
+    converted,
     resource_of,
     scope_of,
     text_of,
@@ -42,14 +42,7 @@ def convert(batch: Batch) -> Converted:
     not fit 64 bits, or its kind or status is unknown.
     """
     resource, scope = resource_of(batch.resource), scope_of(batch.scope)
-    spans = []
-    for record in batch.records:
-        try:
-            spans.append(_span(record, resource, scope))
-        except BaseException as raised:
-            if is_the_hosts(raised):
-                raise
-    return Converted(spans, len(spans), len(batch.records) - len(spans))
+    return converted(batch.records, lambda record: _span(record, resource, scope))
 
 
 def _span(

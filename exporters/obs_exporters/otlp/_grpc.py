@@ -142,7 +142,9 @@ class GrpcTransport:
 
     def close(self) -> None:
         """Close the channel; a later call opens another."""
-        self._drop()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
 
     def after_fork_in_child(self) -> None:
         """Leave the channel to the parent."""
@@ -168,11 +170,6 @@ class GrpcTransport:
         if channel is not None:
             self._left.append(channel)
 
-    def _drop(self) -> None:
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            channel.close()
-
     def _metadata(self) -> list[tuple[str, str]]:
         headers = current_headers(self._headers, self._failure)
         wrong = _wrong_header(headers)
@@ -192,7 +189,7 @@ class GrpcTransport:
             self._leave()
             text = "no end of the call by its deadline"
             raise self._failure(text, sent=True) from error
-        self._drop()
+        self.close()
         # Of a file that cannot be read all is said; other texts might show a secret.
         text = type_name(error)
         if isinstance(error, OSError):
@@ -207,7 +204,7 @@ class GrpcTransport:
         if not is_connected or code == "DEADLINE_EXCEEDED":
             # The next one connects at once, and reads the files again. Over a connection
             # whose other end is gone, every call would miss its deadline for minutes.
-            self._drop()
+            self.close()
         delay = _delay(error)
         retryable = code in RETRYABLE or (
             code == "RESOURCE_EXHAUSTED" and delay is not None

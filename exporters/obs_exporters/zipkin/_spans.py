@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from obs._foreign import is_the_hosts
 from obs.model import (
     Batch,
     Payload,
@@ -14,7 +13,7 @@ from obs.model import (
     SpanLink,
     SpanRecord,
 )
-from obs_exporters._push import divided, outcome_attributes
+from obs_exporters._push import attempt, divided, outcome_attributes
 from obs_exporters.zipkin._remote import remote_endpoint
 from obs_exporters.zipkin._text import json_bytes, text_of
 
@@ -33,7 +32,7 @@ def encode_spans(batch: Batch, max_bytes: int) -> Iterator[Payload]:
     What has no ids, or cannot be read, is left out and counted as ``invalid``.
     """
     writer = SpanWriter(batch.resource, batch.scope)
-    spans = map(writer.write, batch.records)
+    spans = (attempt(writer.write, record) for record in batch.records)
     return divided(spans, max_bytes, (b"[", b",", b"]"))
 
 
@@ -57,20 +56,11 @@ class SpanWriter:
         if scope.version:
             self._scope["otel.scope.version"] = text_of(scope.version)
 
-    def write(self, record: SpanRecord) -> bytes | None:
-        """Give a span as JSON; None if Zipkin could not take it, whatever is mended."""
-        try:
-            span = self._span(record)
-            return None if span is None else json_bytes(span)
-        except BaseException as raised:
-            if is_the_hosts(raised):
-                raise
-            return None  # what was made by hand may hold anything
-
-    def _span(self, record: SpanRecord) -> dict[str, Any] | None:
+    def write(self, record: SpanRecord) -> bytes:
+        """Give a span as JSON; raises where Zipkin could not take it, whatever is mended."""
         context = record.context
         if not (0 < context.trace < 1 << 128 and 0 < context.span < 1 << 64):
-            return None
+            raise ValueError
         kind = _KINDS.get(record.kind)
         span: dict[str, Any] = {
             "traceId": f"{context.trace:032x}",
@@ -98,7 +88,7 @@ class SpanWriter:
             # The server's half of a span that the client has begun, as B3 allows. Spans
             # of obs have ids of their own; those of others may not.
             span["shared"] = True
-        return span
+        return json_bytes(span)
 
     def _tags(self, record: SpanRecord) -> dict[str, str]:
         tags = self._resource.copy()
