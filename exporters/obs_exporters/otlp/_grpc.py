@@ -25,8 +25,11 @@ from obs_exporters.otlp._answers import retry_delay
 if TYPE_CHECKING:
     from obs_exporters.otlp._envelope import Body
 
-_UNCLEAR = frozenset({"DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE", "UNKNOWN"})
-"""Codes that gRPC gives itself, too: they do not say that nothing was taken."""
+_UNCLEAR = frozenset({"DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE"})
+"""Codes of a lost connection, too: they do not say that nothing was taken.
+
+Not UNKNOWN, which a server sends when its handler raised: one record may be to blame.
+"""
 
 RETRYABLE = frozenset(
     {
