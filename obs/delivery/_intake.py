@@ -6,6 +6,13 @@ from typing import Any
 
 from obs._tally import Tally
 
+STEP = 128
+"""After so many records the lanes are woken: what comes is measured before there is more."""
+
+
+def _nobody() -> None:
+    """Wake nobody."""
+
 
 class Intake:
     """What was recorded of one signal and has not been fetched.
@@ -16,13 +23,14 @@ class Intake:
     Attributes:
         signal: ``logs`` or ``traces``.
         capacity: How many records may wait; 0 while no exporter takes the signal.
-        room: The same, or 0 where ``put`` has something else to do than to append.
+        room: How many may wait before ``put`` has something else to do than to append.
         lost: How many did not fit.
         late: How many came when all exporters were closed.
     """
 
     __slots__ = (
         "_is_closed",
+        "_most",
         "_queue",
         "_wake",
         "capacity",
@@ -34,12 +42,12 @@ class Intake:
 
     def __init__(self, signal: str) -> None:
         self.signal = signal
-        self.capacity = self.room = 0
+        self.capacity = self.room = self._most = 0
         self.lost = Tally()
         self.late = Tally()
         self._queue: deque[Any] = deque()
         self._is_closed = False
-        self._wake: Callable[[], object] | None = None
+        self._wake: Callable[[], object] = _nobody
 
     def put(self, record: Any) -> None:
         """Keep a record until it is fetched."""
@@ -56,38 +64,47 @@ class Intake:
         queue = self._queue
         return [queue.popleft() for _ in range(min(most, len(queue)))]
 
-    def open(self, capacity: int) -> None:
-        """Take records from now on; none at all if the capacity is 0."""
+    def expect(self, most: int) -> None:
+        """Let so many wait from now on; never more than the capacity."""
+        self._most = min(most, self.capacity)
+        if self.room:
+            self.room = min(len(self._queue) + STEP, self._most)
+
+    def open(self, capacity: int, wake: Callable[[], object]) -> None:
+        """Take records from now on; none at all if the capacity is 0.
+
+        Args:
+            capacity: How many may wait.
+            wake: Called when many wait; it may take no lock.
+        """
         self._is_closed = False
-        self._wake = None
-        self.capacity = self.room = capacity
+        self._wake = wake
+        self.capacity = self._most = capacity
+        self.room = min(capacity, STEP)
 
     def close(self) -> None:
         """Count what comes from now on as late."""
         self._is_closed = True
         self.room = 0
 
-    def forked(self, wake: Callable[[], object] | None) -> None:
-        """Forget what the parent had; the first record of this process calls ``wake``."""
+    def forked(self) -> None:
+        """Forget what the parent had; the first record of this process wakes the lanes."""
         self._queue.clear()
         self.lost.clear()
         self.late.clear()
-        self._wake = wake
-        if wake is not None:
-            self.room = 0
+        self._most = self.capacity
+        self.room = 0
 
     def _past(self, record: Any) -> None:
         if self._is_closed:
             self.late.add(1)
             return
-        wake = self._wake
-        if wake is None and self.room:
+        waiting = len(self._queue)
+        if waiting >= self._most and self.room:
             self.lost.add(1)
             return
         self._queue.append(record)
-        if wake is not None:
-            # Twice, where two threads are here: it does no harm. And where something is
-            # raised between these lines, the next record wakes.
-            wake()
-            self._wake = None
-        self.room = 0 if self._is_closed else self.capacity
+        # Twice, where two threads are here: it does no harm. And where something is raised
+        # between these lines, the next record wakes.
+        self._wake()
+        self.room = 0 if self._is_closed else min(waiting + STEP, self._most)

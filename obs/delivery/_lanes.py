@@ -4,7 +4,7 @@ import sys
 from _thread import start_new_thread
 from collections.abc import Callable, Sequence
 from random import Random
-from threading import Event, Lock, Thread
+from threading import Lock
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from obs.delivery._lane import Lane, Queue
 from obs.delivery._ledger import Ledger
 from obs.delivery._pushes import PushQueue
 from obs.delivery._records import RecordQueue, Sized
+from obs.delivery._ticker import TICK, Ticker
 from obs.delivery._worker import CLOSING, Worker, is_the_hosts_here, text_of
 from obs.errors import DefinitionError, type_name
 from obs.limits import Limits
@@ -23,11 +24,7 @@ from obs.metrics import Registry
 from obs.model import FlushResult, LaneResult, Resource, Scope, Snapshot
 from obs.protocols import PushExporter
 
-TICK = 0.5
-"""Seconds between two looks at the intakes."""
-SHORT_TICK = 0.05
-"""The same while records come fast."""
-CHUNK = 512
+CHUNK = 64
 """How many records are made ready at once."""
 
 Read: TypeAlias = Callable[[Any], "Sized | None"]
@@ -75,8 +72,8 @@ class Lanes:
         self._random = Random()
         self._is_running = False
         self._is_forked = False
-        self._wake: Event
-        self._ticker: Thread | None
+        self._is_asleep = False
+        self._ticker: Ticker
         self._is_known_to_multiprocessing = False
         self._counted: dict[str, tuple[int, int]] = {}
         self.ledgers: dict[tuple[str, str], Ledger] = {}
@@ -169,11 +166,8 @@ class Lanes:
                 intake.close()
             self.tick(deadline)
             _close(workers, deadline)
-            self._wake.set()
-            if self._ticker is not None:
-                self._ticker.join(max(deadline - monotonic(), 0.0))
-            self._wake = Event()
-            self._ticker = None
+            self._ticker.stop(deadline)
+            self._ticker = Ticker(self._tick)
         return _results(workers, before)
 
     def tick(self, deadline: float) -> int:
@@ -204,7 +198,7 @@ class Lanes:
         """
         self._begin()
         self._random.seed()
-        self._is_forked = self._is_running
+        self._is_forked = self._is_asleep = self._is_running
         self.produced = dict.fromkeys(self.produced, 0)
         self._counted = {}
         for ledger in self.ledgers.values():
@@ -212,17 +206,16 @@ class Lanes:
         for name, worker in self._workers.items():
             self._workers[name] = self._worker(worker.exporter)
         for intake, _ in self._intakes:
-            intake.forked(self._start_soon if self._is_running else None)
+            intake.forked()
         if self._is_running:
             self._end_with_multiprocessing()
             if any("metrics" in it.exporter.signals for it in self._workers.values()):
-                self._start_soon()
+                self._woken()
 
     def _begin(self) -> None:
         self._ticking = Lock()
         self._starting = Lock()
-        self._wake = Event()
-        self._ticker = None
+        self._ticker = Ticker(self._tick)
 
     def _worker(self, exporter: PushExporter) -> Worker:
         delivery = exporter.delivery
@@ -243,7 +236,7 @@ class Lanes:
             takers = [
                 it for it in self.workers() if intake.signal in it.exporter.signals
             ]
-            intake.open(self._limits.queue_records if takers else 0)
+            intake.open(self._limits.queue_records if takers else 0, self._woken)
 
     def _start_threads(self) -> None:
         """Start the threads that there are not; what cannot be started is said."""
@@ -261,10 +254,8 @@ class Lanes:
         if self._is_running:
             for worker in self.workers():
                 worker.start()
-            if self._ticker is None and self._workers:
-                ticker = Thread(target=self._run, name="obs-tick", daemon=True)
-                ticker.start()
-                self._ticker = ticker
+            if self._workers:
+                self._ticker.start()
 
     def _start_soon(self) -> None:
         """Start the threads from where no lock may be taken.
@@ -279,16 +270,19 @@ class Lanes:
         except RuntimeError:  # flush and close do their work then
             return
 
-    def _run(self) -> None:
-        """Tick until the end of the lanes."""
-        wake, pause = self._wake, TICK
-        while not wake.wait(pause):
-            try:
-                moved = self.tick(monotonic() + TICK)
-            except BaseException as error:  # noqa: BLE001 - nobody else would feed the lanes
-                self.say("tick", f"a tick raised {type_name(error)}: {text_of(error)}.")
-                moved = 0
-            pause = SHORT_TICK if moved >= CHUNK else TICK
+    def _woken(self) -> None:
+        """Do what is to be done when many records wait, or the first one of a child."""
+        if self._is_asleep:
+            self._start_soon()
+            self._is_asleep = False
+        else:
+            self._ticker.nudge()
+
+    def _tick(self) -> None:
+        try:
+            self.tick(monotonic() + TICK)
+        except BaseException as error:  # noqa: BLE001 - nobody else would feed the lanes
+            self.say("tick", f"a tick raised {type_name(error)}: {text_of(error)}.")
 
     def _move(self, intake: Intake, read: Read) -> int:
         signal = intake.signal
@@ -299,12 +293,18 @@ class Lanes:
         self.produced[signal] += new_lost + new_late
         takers = [it for it in self.workers() if signal in it.exporter.signals]
         left = moved = len(intake)
+        if not moved:
+            intake.expect(intake.capacity)
         while left > 0 or new_lost or new_late:
             records = intake.take(min(left, CHUNK))
             ready = [it for it in (self._ready(read, one) for one in records) if it]
             self.produced[signal] += len(ready)
             for worker in takers:
                 worker.put(signal, ready, new_lost, new_late)
+            # Nobody measures records when they come; these are what the next will be like.
+            if size := sum(size for _, size in ready):
+                fitting = self._limits.queue_bytes // 2 * len(ready) // size
+                intake.expect(max(fitting, CHUNK))
             left -= CHUNK
             new_lost = new_late = 0
         return moved

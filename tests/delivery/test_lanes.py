@@ -421,6 +421,26 @@ def test_without_threads_one_that_hangs_leaves_time_for_the_next(monkeypatch):
     assert first.closed == second.closed == 1
 
 
+def test_the_intake_keeps_so_many_as_have_room_and_all_again_after_a_rest():
+    intake = Intake("logs")
+    lanes = Lanes(
+        [(intake, lambda record: (record, 100))],
+        registry := Registry(),
+        lambda: Resource({}),
+        registry.diag,
+        Limits(queue_bytes=40_000, queue_records=1_000),
+        1.0,
+    )
+    lanes.add(Scripted(signals=("logs",)))
+    for moved, room in ((1, 200), (0, 1_000)):
+        for record in range(moved):
+            intake.put(record)
+        assert lanes.tick(time.monotonic() + 5) == moved
+        for record in range(2_000):
+            intake.put(record)
+        assert len(intake.take(2_000)) == room
+
+
 def test_a_record_that_cannot_be_made_ready_is_left_out(capfd):
     def read(record):
         if record is None:

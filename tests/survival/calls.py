@@ -1006,14 +1006,14 @@ def into_intake(name: str, *, closed: bool = False, woken: bool = False) -> Prep
 
     def prepare(subject: Subject) -> Callable[[], object]:
         intake = subject.intakes[name] = Intake("traces")
-        intake.open(1_000_000 if woken else 1)
+        lanes: Any = PUSHED.tel._lifecycle._lanes
+        intake.open(1_000_000 if woken else 1, lanes._woken)
         if closed:
             intake.close()
-        lanes: Any = PUSHED.tel._lifecycle._lanes
 
         def put() -> None:
             if woken:  # as in a forked child
-                intake._wake, intake.room = lanes._start_soon, 0
+                lanes._is_asleep, intake.room = True, 0
             intake.put(None)
 
         return put
