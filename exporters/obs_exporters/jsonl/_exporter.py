@@ -83,7 +83,8 @@ class JsonLinesExporter:
             _check_no_rotation(name, rotate_bytes, rotate_seconds)
             self._stream = path_or_stream
         self._is_torn = False
-        # The lane and whoever drains at exit; no recording call comes here.
+        # A lane that a hung disk has held past its close may still write when the next
+        # start begins another. No recording call comes here.
         self._lock = Lock()
         on_fork(self)
 
@@ -162,8 +163,12 @@ def _lines(batch: Batch) -> Iterator[bytes | None]:
             yield from (None,) if lines is None else lines
         return
     to_dict: Any = log_dict if batch.signal == "logs" else span_dict
+
+    def line(record: Any) -> bytes:
+        return json_line(to_dict(record, service))
+
     for record in batch.records:
-        yield attempt(lambda it: json_line(to_dict(it, service)), record)
+        yield attempt(line, record)
 
 
 def _series(family: MetricFamily, batch: Batch, service: str) -> list[bytes]:

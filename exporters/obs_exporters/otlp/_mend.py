@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from obs.errors import shown
+from obs_exporters.otlp._wire import utf8
 
 DEPTH = 16
 """Containers inside containers deeper than this become text: decoders stop at 100 messages
@@ -68,4 +69,4 @@ class _Mender:
 
 
 def _text(text: str) -> str:
-    return str.__str__(text).encode("utf-8", "replace").decode()
+    return utf8(str.__str__(text)).decode()
