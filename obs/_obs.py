@@ -31,6 +31,7 @@ from obs.protocols import (
     Decorator,
     Gauge,
     Histogram,
+    InjectHeaders,
     Propagator,
     Sampler,
 )
@@ -123,7 +124,7 @@ class Obs(Unique):
         # The tracer's own methods: a call in between would cost a tenth of a span.
         self.span = trace.span
         self.use = trace.use
-        self.inject = trace.inject
+        self.inject: InjectHeaders = trace.inject
         self.extract = trace.extract
         self._classify = classify
         self._lifecycle = Lifecycle(
@@ -304,7 +305,7 @@ class Obs(Unique):
     def _exit(self) -> None:
         self._lifecycle.exit()
         if self._lifecycle.was_forgotten(self.metrics):
-            text = "metrics or spans were recorded, but start() was never called: none left."
+            text = "recorded metrics or spans are not sent: start() was never called."
             self.metrics.diag.say("not started", text)
 
 

@@ -17,6 +17,7 @@ from typing import (
     Self,
     TypeAlias,
     TypeVar,
+    overload,
     runtime_checkable,
 )
 
@@ -57,6 +58,7 @@ __all__ = [
 ]
 
 LabelValue: TypeAlias = str | int | bool | Enum | None
+Carrier = TypeVar("Carrier")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -413,7 +415,7 @@ class Telemetry(Protocol):
         ...
 
     @property
-    def inject(self) -> Callable[..., Any]:
+    def inject(self) -> "InjectHeaders":
         """Write the current context and baggage into headers."""
         ...
 
@@ -440,6 +442,15 @@ class StartSpan(Protocol):
     ) -> Span:
         """Start a span; ``with`` makes it current and ends it."""
         ...
+
+
+class InjectHeaders(Protocol):
+    """What ``Telemetry.inject`` is."""
+
+    @overload
+    def __call__(self, carrier: None = None) -> dict[str, str]: ...
+    @overload
+    def __call__(self, carrier: Carrier) -> Carrier: ...
 
 
 class UseContext(Protocol):

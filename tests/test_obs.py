@@ -372,7 +372,7 @@ def test_an_instance_that_recorded_and_never_started_says_so_at_exit(
     assert len(said) == lines, said
     if lines:
         assert json.loads(said[0])["event"] == (
-            "metrics or spans were recorded, but start() was never called: none left."
+            "recorded metrics or spans are not sent: start() was never called."
         )
 
 

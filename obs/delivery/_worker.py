@@ -103,10 +103,13 @@ class Worker:
         with self._changed:
             for queue in self.lane.queues:
                 if isinstance(queue, RecordQueue) and queue.signal == signal:
+                    full = queue.ledger.dropped["queue_full"]
                     queue.drop("queue_full", lost)
                     queue.drop("closed", late + (len(records) if self.is_over else 0))
                     if not self.is_over:
                         queue.put(records, monotonic())
+                    if new := queue.ledger.dropped["queue_full"] - full:
+                        self._say(f"full {signal}", f"no room: {new} {signal} dropped.")
             self._changed.notify_all()
 
     def hurry(self) -> None:
@@ -329,6 +332,7 @@ class Worker:
                 queue.end(is_under_way=queue is sending)
             self.is_over = True
             self._changed.notify_all()
+        self._say_lost()
 
     def _close_exporter(self) -> None:
         if self._is_closed:
@@ -346,7 +350,22 @@ class Worker:
         what = text_of(failure)
         if not isinstance(failure, ExportFailed):
             what = f"send() raised {type_name(failure)}: {what}"
-        self._say(f"export {signal}", f"{what} ({signal} that wait: {waiting})")
+        elif failure.retryable:
+            what += f" It is tried again, {signal} that wait: {waiting}."
+        self._say(f"export {signal}", what)
+
+    def _say_lost(self) -> None:
+        """Say at the end what did not arrive."""
+        for queue in self.lane.queues:
+            ledger = queue.ledger
+            lost = {**ledger.dropped, **ledger.rejected, "unknown": ledger.unknown}
+            reasons = ", ".join(f"{n} {reason}" for reason, n in lost.items() if n)
+            if reasons:
+                unit = (
+                    "pushes of metrics" if ledger.signal == "metrics" else ledger.signal
+                )
+                text = f"{ledger.delivered} {unit} delivered, {ledger.lost} not: {reasons}."
+                self._say(f"lost {ledger.signal}", text)
 
     def _say_raised(self, what: str, error: BaseException) -> None:
         self._say(what, f"{what}() raised {type_name(error)}: {shown(text_of(error))}")

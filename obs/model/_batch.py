@@ -60,7 +60,7 @@ class Payload(NamedTuple):
         merged: How many series became one because their names did.
     """
 
-    body: object
+    body: Any
     records: int
     dropped: Mapping[str, int] = {}
     merged: int = 0

@@ -476,3 +476,70 @@ def test_comparison():
         "answers   none: 1  200: 290  201: 97  404: 9  504: 3",
     ]
     assert comparison([], {}, 0.5).splitlines()[-1] == "answers   none"
+
+
+# --- exporters
+
+BOOKS = re.compile(r"(shop|orders) +(\S+) +(metrics|logs|traces)((?: +\d+){5})")
+
+
+def books(lines: list[str]) -> dict[tuple[str, ...], list[int]]:
+    """What became of everything, by service, exporter and signal."""
+    found = filter(None, map(BOOKS.fullmatch, lines))
+    return {match.groups()[:3]: [int(n) for n in match[4].split()] for match in found}
+
+
+def test_everything_goes_where_the_url_says(start, tmp_path):
+    path = tmp_path / "demo.jsonl"
+    demo = start(
+        *("--duration", "1", "--metrics-port", "0"),
+        *("--exporter", f"jsonl:{path}", "--exporter", f"jsonl:{path}?name=again"),
+    )
+    found = books(demo.rest())
+    assert demo.end() == (0, "")
+    assert len(found) == 12
+    for (_, _, which), (delivered, *lost) in found.items():
+        assert (delivered > 0) == (which != "logs")
+        assert lost == [0, 0, 0, 0]
+    spans = sum(b'"type":"span"' in line for line in path.read_bytes().splitlines())
+    assert spans == sum(
+        n for (_, _, signal), (n, *_) in found.items() if signal == "traces"
+    )
+
+
+def test_a_backend_that_is_away_costs_a_second_and_is_counted(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]  # nobody listens there any more in a moment
+    url = f"otlp://127.0.0.1:{port}"
+    demo = start("--rate", "5", "--metrics-port", "0", "--exporter", url)
+    demo.pages()
+    demo.process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    found = books(demo.rest())
+    code, said = demo.end()
+    assert time.monotonic() - began < END_SECONDS
+    assert code == 0
+    assert "Connection refused" in said
+    for (_, _, which), (delivered, rejected, dropped, unknown, queued) in found.items():
+        assert (delivered, rejected, unknown, queued) == (0, 0, 0, 0)
+        assert which != "metrics" or dropped == 1
+
+
+@pytest.mark.parametrize(
+    ("urls", "code", "text"),
+    [
+        (["kafka://x"], 2, "exporter URL: got 'kafka', needs one of"),
+        (
+            ["otlp://x", "otlp://y"],
+            1,
+            "exporter 'otlp': another exporter has this name.",
+        ),
+    ],
+)
+def test_a_wrong_url_is_refused(start, urls, code, text):
+    arguments = [part for url in urls for part in ("--exporter", url)]
+    demo = start("--metrics-port", "0", "--duration", "1", *arguments)
+    demo.rest()
+    found, said = demo.end()
+    assert found == code
+    assert text in said

@@ -312,7 +312,11 @@ def test_two_exporters_of_one_name_are_refused():
     )
 
 
-def test_failures_are_said_once_a_minute(capfd):
+def events(capfd):
+    return [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()]
+
+
+def test_failures_are_said_once_a_minute_and_losses_at_the_end(capfd):
     exporter = Scripted()
     exporter.always = down()
     tel = instance(exporter, shutdown_timeout=0.1)
@@ -320,9 +324,22 @@ def test_failures_are_said_once_a_minute(capfd):
         for i in range(3):
             spans(tel, i)
             tel.flush(0.05)
-    said = capfd.readouterr().err
-    assert said.count("exporter 'scripted': down (traces that wait: 1)") == 1
-    assert said.count("\n") == 1
+    assert events(capfd) == [
+        "exporter 'scripted': down It is tried again, traces that wait: 1.",
+        "exporter 'scripted': 0 traces delivered, 3 not: 3 closed.",
+    ]
+
+
+def test_what_does_not_fit_is_said(capfd):
+    exporter = Scripted()
+    tel = instance(exporter, limits=Limits(queue_records=2))
+    spans(tel, *range(5))
+    with tel.start():
+        tel.flush(5)
+    assert events(capfd) == [
+        "exporter 'scripted': no room: 3 traces dropped.",
+        "exporter 'scripted': 2 traces delivered, 3 not: 3 queue_full.",
+    ]
 
 
 def test_who_fails_is_said_once(capfd):
@@ -331,8 +348,10 @@ def test_who_fails_is_said_once(capfd):
     tel = instance(exporter)
     with tel.start():
         spans(tel, 1)
-    event = json.loads(capfd.readouterr().err.splitlines()[0])["event"]
-    assert event == "exporter 'scripted': it is away. (traces that wait: 0)"
+    assert events(capfd) == [
+        "exporter 'scripted': it is away.",
+        "exporter 'scripted': 0 traces delivered, 1 not: 1 refused.",
+    ]
 
 
 def test_what_a_backend_refuses_is_said(capfd):

@@ -4,11 +4,18 @@ from collections.abc import AsyncIterator, Iterator
 from typing import assert_type
 
 from obs import NULL, Counter, Gauge, Histogram, Limits, Obs, Telemetry, UpDown
-from obs_exporters import PrometheusExporter
+from obs_exporters import OTLPExporter, PrometheusExporter, exporter_from_url
 
 tel = Obs(
-    "checkout", exporters=[PrometheusExporter(port=9464)], limits=Limits(series=9)
+    "checkout",
+    exporters=[
+        PrometheusExporter(port=9464),
+        OTLPExporter("http://127.0.0.1:4318"),
+        exporter_from_url("console:"),
+    ],
+    limits=Limits(series=9),
 )
+assert_type(tel.flush(1.0).lanes["otlp"].delivered, int)
 
 assert_type(tel.counter("c", "Help.", labels=("a",)), Counter)
 assert_type(tel.counter("c").labels("x"), Counter)
@@ -51,8 +58,13 @@ async def use() -> None:
     work(a=1, b="x")  # type: ignore[call-arg]
 
 
+assert_type(tel.inject(), dict[str, str])
+assert_type(tel.inject([("a", "b")]), list[tuple[str, str]])
+
+
 def library(telemetry: Telemetry = NULL) -> None:
     telemetry.counter("library.calls").inc()
+    assert_type(telemetry.inject(), dict[str, str])
 
 
 library(tel)

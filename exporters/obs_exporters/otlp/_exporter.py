@@ -111,7 +111,7 @@ class OTLPExporter:
         Raises:
             ExportFailed: There was no answer, or one that says no.
         """
-        answer = self._transport.send(payload.body, deadline)  # type: ignore[arg-type]
+        answer = self._transport.send(payload.body, deadline)
         rejected, message = partial_success(answer)
         rejected = min(rejected, payload.records)
         if rejected or message:

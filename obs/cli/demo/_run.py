@@ -25,6 +25,8 @@ from obs.errors import DefinitionError, StartFailed
 from obs.model import Snapshot, delta
 from obs_exporters import PrometheusExporter, exporter_from_url
 
+DELIVERY_SECONDS = 1.0
+"""How long the end waits for backends."""
 SERVICES = {"shop": _shop.tel, "orders": _orders.tel}
 
 START = """\
@@ -80,8 +82,8 @@ def run(
             _say(_end_text(before, traffic))
             if slowest.traces:
                 _say(f"\n{trace_text(slowest)}")
-            if exporters:
-                _say(f"\n{_delivered()}")
+        if exporters:
+            _say(f"\n{ledger_table(_snapshots())}")
     except (StartFailed, DefinitionError) as error:
         print(f"obs demo: {error}", file=sys.stderr)
         return 1
@@ -135,14 +137,19 @@ def _pushed(urls: Sequence[str]) -> Iterator[None]:
                 exporter = exporter_from_url(url)
                 tel.attach(exporter)
                 stack.callback(tel.detach, exporter)
-        yield
+        try:
+            yield
+        finally:
+            _deliver()
 
 
-def _delivered() -> str:
-    """Send what is left, and say what became of everything."""
+def _deliver() -> None:
+    """Send what is left: all together, in a time that nobody has to wait for."""
+    deadline = monotonic() + DELIVERY_SECONDS
     for tel in SERVICES.values():
-        tel.flush(2.0)
-    return ledger_table(_snapshots())
+        tel.flush(0.0)
+    for tel in SERVICES.values():
+        tel.close(max(deadline - monotonic(), 0.0))
 
 
 @contextmanager
