@@ -112,8 +112,6 @@ def _otlp(parts: SplitResult, port: int | None, options: Options) -> Exporter:
 def _zipkin(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     from obs_exporters.zipkin import ZipkinExporter  # noqa: PLC0415
 
-    if parts.path in ("", "/"):
-        parts = parts._replace(path="/api/v2/spans")
     return ZipkinExporter(_http(parts, port, 9411), **options)
 
 

@@ -52,7 +52,7 @@ class OTLPExporter:
 
     def __init__(
         self,
-        url: str,
+        url: str = "http://127.0.0.1:4318",
         *,
         protocol: Literal["http/protobuf", "grpc"] = "http/protobuf",
         headers: Headers = NO_HEADERS,
@@ -78,6 +78,9 @@ class OTLPExporter:
         kind = GrpcTransport if protocol == "grpc" else HttpTransport
         gzip = compression == "gzip"
         self._transport: Transport = kind(name, url, headers, tls, gzip=gzip)
+        if url.rstrip("/").endswith(tuple(f"/v1/{signal}" for signal in SIGNALS)):
+            needs = "the base address: /v1/traces and so on is added to it"
+            raise wrong_argument(name, "url", url.rpartition("@")[2], needs)
         self._shown = f"OTLPExporter({url.rpartition('@')[2]!r}, protocol={protocol!r})"
         self._prefixes = Prefixes()
         self._diag = Diag()

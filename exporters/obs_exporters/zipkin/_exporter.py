@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from obs.model import Ack, Batch, Delivery, Payload
 from obs_exporters._http_client import (
@@ -29,7 +30,7 @@ class ZipkinExporter:
     that arrives twice does no harm.
 
     Args:
-        url: Where spans are posted, with the path.
+        url: Where spans are posted; ``/api/v2/spans`` of a host without a path.
         headers: Sent with each request, or a function that is asked for them each time.
         tls: Whom to trust and who to be, or an ``ssl.SSLContext``.
         interval: Seconds between pushes of metrics; spans do not wait for it.
@@ -62,6 +63,8 @@ class ZipkinExporter:
         self.name = name
         self.delivery = Delivery(interval=interval, timeout=timeout)
         self._client = HttpClient(name, url, headers=headers, tls=tls)
+        has_path = urlsplit(self._client.url).path.strip("/")
+        self._path = "" if has_path else "/api/v2/spans"
 
     def encode(self, batch: Batch) -> Iterable[Payload]:
         """Give JSON lists of spans, none over ``delivery.max_bytes`` but of one span."""
@@ -80,7 +83,7 @@ class ZipkinExporter:
         if body.isascii():
             body, packed = gzipped(body)
             headers |= packed
-        answer = self._client.post("", body, headers, deadline)
+        answer = self._client.post(self._path, body, headers, deadline)
         if not 200 <= answer.status < 300:
             raise failed(self.name, answer)
         return Ack(payload.records)
@@ -90,4 +93,4 @@ class ZipkinExporter:
         self._client.close()
 
     def __repr__(self) -> str:
-        return f"ZipkinExporter({self._client.url!r})"
+        return f"ZipkinExporter({self._client.url.rstrip('/') + self._path!r})"

@@ -301,6 +301,16 @@ def test_what_cannot_be_read_is_a_full_success(mode):
         made.close(soon())
 
 
+@pytest.mark.parametrize("end", ["/v1/traces", "/base/v1/metrics/"])
+def test_the_address_is_the_base(end):
+    with pytest.raises(DefinitionError) as error:
+        OTLPExporter(f"http://u:secret@c:4318{end}")
+    assert str(error.value) == (
+        f"exporter 'otlp': url got 'c:4318{end}', needs the base address: /v1/traces and "
+        "so on is added to it."
+    )
+
+
 def test_close_may_come_twice_and_a_send_after_it_connects_anew():
     with Sink() as sink:
         made = OTLPExporter(sink.url)

@@ -178,6 +178,15 @@ def test_a_backend_that_misbehaves_is_left_at_the_deadline(sink, exporter, mode)
     assert exporter.send(payload, soon()) == Ack(5)
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_host_alone_gets_the_path_of_zipkin(sink, end):
+    exporter = ZipkinExporter(f"{sink.url}{end}")
+    exporter.send(payload_of(exporter, record()), soon())
+    exporter.close(soon())
+    assert [request.path for request in sink.requests] == ["/api/v2/spans"]
+    assert repr(exporter) == f"ZipkinExporter('{sink.url}/api/v2/spans')"
+
+
 def test_after_close_a_send_connects_anew_and_a_second_close_does_no_harm(
     sink, exporter
 ):
