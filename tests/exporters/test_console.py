@@ -266,6 +266,23 @@ def test_a_broken_metric_costs_no_other():
     assert "good" in payload.body
 
 
+def test_what_obs_counts_of_itself_is_shown_where_it_is_not_0():
+    families = [
+        MetricFamily.of(
+            "obs.dropped",
+            "counter",
+            {("full",): 2, ("late",): 0},
+            label_names=("reason",),
+        ),
+        MetricFamily.of("orders", "counter", 0),
+    ]
+    drawn = text_of(Batch("metrics", SHOP, families=families, time_ns=NOON))
+    assert [line.split()[:2] for line in drawn.splitlines() if line[:1] == "o"] == [
+        ["obs.dropped", "reason=full"],
+        ["orders", "0"],
+    ]
+
+
 def test_no_metrics_give_no_table():
     assert list(ConsoleExporter().encode(Batch("metrics", SHOP))) == []
 
