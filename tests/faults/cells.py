@@ -147,6 +147,10 @@ class Cell:
         return books
 
 
+LATER = ("delivered", "retried", "closed", "unknown")
+"""What becomes of records only when the fault is over, or at the end."""
+
+
 def steady(cell: Cell) -> None:
     """Recording goes on while the fault comes and goes."""
     cell.warm_up()
@@ -156,10 +160,12 @@ def steady(cell: Cell) -> None:
     while time.monotonic() < end:
         cell.record(2)
         time.sleep(0.02)
+    is_held = cell.fate.wait >= cell.pace.holds
     cell.eventually("a try", lambda: cell.watched.sends > sends)
+    if not (is_held or cell.backend.unclear_is_lost or cell.fate.of in LATER):
+        cell.eventually("a loss", lambda: cell.books().get(cell.fate.of, 0))
     cell.backend.mend()
     cell.record(10)
-    is_held = cell.fate.wait >= cell.pace.holds
     if not is_held:
         cell.eventually("the end", lambda: cell.books()["queued"] == 0)
     result = cell.timed(cell.tel.close, 0.5)

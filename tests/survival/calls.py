@@ -182,7 +182,7 @@ class Subject:
         self.finished.clear()
         PUSHED.forked()
         for intake in self.intakes.values():
-            intake.forked(None)
+            intake.forked()
 
     def read(self) -> Snapshot:
         """Give all numbers of this moment."""

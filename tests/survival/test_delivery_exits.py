@@ -1,6 +1,7 @@
 """A process ends in time and delivers what it can, whatever its backend does."""
 
 import atexit
+import json
 import os
 import signal
 import threading
@@ -324,7 +325,11 @@ def test_threads_that_record_on_during_the_end_disturb_nothing(
 
     assert end.seconds < IN_TIME
     assert end.code == 0
-    assert end.stderr == ""
+    said = [json.loads(line) for line in end.stderr.splitlines()]
+    assert {line["reason"] for line in said} <= {
+        "backend full traces",
+        "backend lost traces",
+    }
     assert all(n == 1 for n in arrived(path).values())
     if is_closed:
         made, produced, delivered, lost = end.lines[0]
