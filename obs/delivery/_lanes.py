@@ -133,6 +133,9 @@ class Lanes:
 
     def start(self) -> None:
         """Start the threads that are not running."""
+        # Here and not on a lane's thread: it imports a module, and a fork in the middle of
+        # that leaves the child a module whose lock nobody holds any more (seen on 3.13).
+        self._resource()
         if not self._is_running:
             self._is_running = True
             for name, worker in self._workers.items():

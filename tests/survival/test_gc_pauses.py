@@ -4,6 +4,7 @@ import gc
 import itertools
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from obs.runtime import Runtime
 from tests.survival.calls import CELLS, PAST_LIMITS, STORM, Subject, World
-from tests.survival.processes import Fork, in_fresh
+from tests.survival.processes import SECONDS, Fork, in_fresh
 
 THREADS = 4
 SERIES = 300
@@ -34,6 +35,12 @@ class Witness:
         else:
             self._running = False
             next(self._stops)
+
+    def wait(self) -> None:
+        """Wait for the end of a run: it may be on a thread of a lane."""
+        end = time.monotonic() + SECONDS
+        while self._running and time.monotonic() < end:
+            time.sleep(0.001)
 
     def counts(self) -> list[int]:
         """Give how many starts and stops there were; once only."""
@@ -67,6 +74,7 @@ class Session:
         for thread in threads:
             thread.join()
         gc.disable()
+        witness.wait()
         self._runtime.stop()
         gc.callbacks.remove(witness)
         for mine in made:
