@@ -304,7 +304,8 @@ def recorded_by_daemons(path: str, mode: str, is_closed: bool) -> Iterator[Any]:
             thread.join()
         tel.flush()
         ledger = tel._lifecycle._lanes.ledgers["traces", "backend"]
-        yield sum(made), ledger.produced, ledger.delivered, ledger.lost
+        counts = ledger.delivered, ledger.lost, ledger.unknown
+        yield sum(made), ledger.produced, *counts
     yield "end"
 
 
@@ -332,6 +333,7 @@ def test_threads_that_record_on_during_the_end_disturb_nothing(
     }
     assert all(n == 1 for n in arrived(path).values())
     if is_closed:
-        made, produced, delivered, lost = end.lines[0]
+        made, produced, delivered, lost, unknown = end.lines[0]
         assert made == produced == delivered + lost
-        assert delivered == len(arrived(path))
+        # The threads take the processor: a send may be under way when the time is over.
+        assert delivered <= len(arrived(path)) <= delivered + unknown
