@@ -50,8 +50,8 @@ def make_lanes(
 ) -> "Lanes":
     """Make the lanes of an instance, with their metrics in its registry."""
     # Loaded here: it costs 5 ms that only who pushes shall pay.
-    from obs.delivery._collector import LanesCollector  # noqa: PLC0415
-    from obs.delivery._lanes import Lanes  # noqa: PLC0415
+    from obs.delivery._collector import LanesCollector  # noqa: PLC0415 - see above
+    from obs.delivery._lanes import Lanes  # noqa: PLC0415 - see above
 
     read = SpanReader(tracer.limits, tracer.diag).sized
 

@@ -249,7 +249,7 @@ def gzipped(body: bytes) -> tuple[bytes, Mapping[str, str]]:
     """
     if len(body) <= GZIP_BYTES:
         return body, NO_HEADERS
-    from zlib import compress  # noqa: PLC0415 - for those who use it
+    from zlib import compress  # noqa: PLC0415 - a body under 1 KiB needs none
 
     # Level 3: 2.6 times as fast as the usual 6 on spans in JSON, and 9 % larger.
     return compress(body, 3, wbits=31), {"content-encoding": "gzip"}
@@ -259,7 +259,7 @@ def _retry_after(value: str) -> float | None:
     if value.isascii() and value.isdigit():
         # Of a number with thousands of digits int() would raise.
         return min(float(value[:400]), RETRY_AFTER_SECONDS)
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only for a Retry-After
 
     try:
         seconds = parsedate_to_datetime(value).timestamp() - time()
