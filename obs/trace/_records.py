@@ -27,7 +27,7 @@ class SpanReader:
     """
 
     def __init__(self, limits: Limits, diag: Diag) -> None:
-        from obs.trace._stacks import render  # noqa: PLC0415 - traceback, tokenize
+        from obs._stacks import render  # noqa: PLC0415 - traceback, tokenize
 
         self._limits = limits
         self._diag = diag

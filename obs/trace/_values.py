@@ -9,11 +9,11 @@ from gc import is_tracked
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from obs._exceptions import Stack
 from obs._foreign import is_the_hosts
 from obs.errors import shown, type_name
 from obs.model import SpanLink, TraceContext
 from obs.propagation import is_context
-from obs.trace._exceptions import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,22 +14,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obs import Limits, Obs
-from obs.errors import type_name
-from obs.model import TraceContext
-from obs.testing import MemoryExporter
-from obs.trace import SpanReader, Tracer, _stacks
-from obs.trace._exceptions import (
+from obs import Limits, Obs, _stacks
+from obs._exceptions import (
     ERRORS,
     FRAMES,
-    MARK,
     MEMBERS,
     MESSAGE_CHARS,
     NOTES,
     Stack,
-    exception_event,
 )
-from obs.trace._stacks import render
+from obs._stacks import render
+from obs.errors import type_name
+from obs.model import TraceContext
+from obs.testing import MemoryExporter
+from obs.trace import SpanReader, Tracer
+from obs.trace._exceptions import MARK, exception_event
 
 
 class Failed(Exception):

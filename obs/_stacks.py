@@ -3,7 +3,7 @@
 from itertools import islice
 from traceback import FrameSummary, StackSummary, TracebackException
 
-from obs.trace._exceptions import Frame, Shot, Stack, type_name_of
+from obs._exceptions import Frame, Shot, Stack, type_name_of
 
 
 def render(stack: Stack) -> str:
