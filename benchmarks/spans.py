@@ -89,7 +89,7 @@ def queued(sampler: Sampler | None = None) -> Obs:
     tel = Obs("benchmarks", runtime=False, sampler=sampler)
     intake = Intake("traces")
     intake.open(10**9, lambda: None)
-    intake._queue = deque(maxlen=QUEUE)  # for a full intake would drop what is measured
+    intake.queue = deque(maxlen=QUEUE)  # for a full intake would drop what is measured
     tel.trace.sink = intake.put
     return tel
 

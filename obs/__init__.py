@@ -22,9 +22,19 @@ if TYPE_CHECKING:
         StartFailed,
     )
     from obs.limits import Limits
+    from obs.logs import Logs
     from obs.metrics import DEFAULT_SECONDS, Registry
     from obs.model import MetricFamily, Resource, TraceContext
-    from obs.protocols import Counter, Gauge, Histogram, Info, Span, Telemetry, UpDown
+    from obs.protocols import (
+        Counter,
+        Gauge,
+        Histogram,
+        Info,
+        Logger,
+        Span,
+        Telemetry,
+        UpDown,
+    )
     from obs.trace import Tracer
 
     __version__: str
@@ -40,6 +50,8 @@ __all__ = [
     "Info",
     "InvalidValue",
     "Limits",
+    "Logger",
+    "Logs",
     "MetricConflict",
     "MetricFamily",
     "Obs",
@@ -66,6 +78,8 @@ _HOME = {
     "Info": "protocols",
     "InvalidValue": "errors",
     "Limits": "limits",
+    "Logger": "protocols",
+    "Logs": "logs",
     "MetricConflict": "errors",
     "MetricFamily": "model",
     "Obs": "_obs",

@@ -83,15 +83,17 @@ class Node(Unique):
             context, or before a block inside it. Where it still is current, ``up`` is
             meant.
         token: Of the call that made it current.
+        log_ids: Its ids as a piece of a log's line; not there before the first.
     """
 
-    __slots__ = ("gone", "span_id", "token", "trace", "up")
+    __slots__ = ("gone", "log_ids", "span_id", "token", "trace", "up")
 
     trace: Trace
     span_id: int
     up: Node | None
     gone: bool
     token: Token[Node | None] | None
+    log_ids: bytes
 
     @property
     def context(self) -> TraceContext:

@@ -8,7 +8,7 @@ from obs._diag import Diag
 from obs.limits import Limits
 from obs.model import NO_BAGGAGE, SpanKind, TraceContext
 from obs.propagation import Propagation, is_context
-from obs.protocols import Counter, Decorator, Gauge, Histogram, P, R, Span
+from obs.protocols import Counter, Decorator, Gauge, Histogram, Logger, P, R, Span
 
 
 @final
@@ -68,6 +68,34 @@ class NullInstrument:
 
     def clear(self) -> None:
         """Do nothing."""
+
+
+@final
+class NullLogger:
+    """A logger that does nothing."""
+
+    __slots__ = ()
+
+    def trace(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Do nothing."""
+
+    debug = info = warning = error = critical = exception = trace
+
+    def bind(self, **fields: Any) -> "NullLogger":
+        """Give the same logger."""
+        return self
+
+    new = bind
+
+    def unbind(self, *names: str) -> "NullLogger":
+        """Give the same logger."""
+        return self
+
+    try_unbind = unbind
+
+    def is_enabled(self, level: str) -> bool:
+        """Say no."""
+        return False
 
 
 @final
@@ -153,6 +181,10 @@ class NullTelemetry:
         """Give a histogram that does nothing."""
         return NULL_INSTRUMENT
 
+    def logger(self, name: str = "", /, **bound: Any) -> Logger:
+        """Give a logger that does nothing."""
+        return NULL_LOGGER
+
     def endpoint(
         self,
         name: str | None = None,
@@ -216,6 +248,7 @@ class NullTelemetry:
 _W3C = Propagation(("tracecontext", "baggage"), Limits(), Diag())
 NULL_AROUND = NullAround()
 NULL_INSTRUMENT = NullInstrument()
+NULL_LOGGER = NullLogger()
 NULL_SPAN = NullSpan()
 NULL = NullTelemetry()
 """The ``Telemetry`` that does nothing."""

@@ -4,6 +4,7 @@ import atexit
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
+from typing import Any
 from weakref import WeakSet
 
 from obs._clock import SystemClock
@@ -21,7 +22,9 @@ from obs._source import (
 )
 from obs.catalog import definitions
 from obs.delivery import Intake
+from obs.encoding import Redaction
 from obs.limits import Limits
+from obs.logs import Logs, Route
 from obs.metrics import DEFAULT_SECONDS, Registry
 from obs.model import FlushResult, Snapshot, SpanKind
 from obs.operation import OperationDecorator
@@ -32,9 +35,11 @@ from obs.protocols import (
     Gauge,
     Histogram,
     InjectHeaders,
+    Logger,
     Propagator,
     Sampler,
 )
+from obs.redact import DEFAULT
 from obs.trace import Tracer
 
 
@@ -50,6 +55,12 @@ class Obs(Unique):
         resource: Further attributes of the process, by their OpenTelemetry names.
         exporters: What receives the data.
         runtime: Whether process, interpreter and garbage collector are watched.
+        level: The lowest level of logs that are made: ``trace debug info warning error
+            critical``, or ``off``.
+        log_format: The form of logs on stderr: ``json``, ``logfmt``, ``terminal``, or
+            ``auto``, which is the terminal's form on a terminal, else JSON.
+        routes: Where logs go instead of stderr; see ``obs.logs.Route``.
+        redact: Masks secrets in logs and spans; None switches that off.
         sampler: Decides which traces are recorded; when None all are, unless upstream has
             decided otherwise.
         propagators: The formats of headers: ``tracecontext baggage b3 b3multi jaeger``,
@@ -67,6 +78,8 @@ class Obs(Unique):
     Attributes:
         metrics: The registry, with what has no shortcut here: ``updown``, ``info``,
             ``register``.
+        logs: Makes loggers, with what has no shortcut here: ``fields``, ``set_level``,
+            ``capture_stdlib``, ``configure_structlog``.
         trace: The tracer, with what has no shortcut here: ``current_span``, ``baggage``,
             ``wrap``, ``deadline``.
         span: Starts a span; see ``Tracer.span``.
@@ -87,6 +100,10 @@ class Obs(Unique):
         resource: Mapping[str, str] | None = None,
         exporters: Iterable[Exporter] = (),
         runtime: bool = True,
+        level: str = "info",
+        log_format: str = "auto",
+        routes: Iterable[Route] = (),
+        redact: Redaction | None = DEFAULT,
         sampler: Sampler | None = None,
         propagators: Iterable[str | Propagator] = ("tracecontext", "baggage"),
         trust: str = "continue",
@@ -100,8 +117,21 @@ class Obs(Unique):
         find_resource = ProcessResource(service, version, environment, resource)
         diag = Diag(service, strict=strict, clock=clock)
         metrics = Registry(limits, clock=clock, diag=diag)
+        intakes = Intake("logs"), Intake("traces")
+        logs = Logs(
+            service,
+            level=level,
+            log_format=log_format,
+            routes=routes,
+            redact=redact,
+            limits=limits,
+            clock=clock,
+            diag=diag,
+            intake=intakes[0],
+        )
         metrics.register(
-            SelfCollector(metrics, diag), families=definitions(SelfCollector.NAMES)
+            SelfCollector(metrics, logs, diag),
+            families=definitions(SelfCollector.NAMES),
         )
         trace = Tracer(
             sampler=sampler,
@@ -112,14 +142,14 @@ class Obs(Unique):
             clock=clock,
             diag=diag,
         )
-        spans = Intake("traces")
-        listeners = Listeners(trace, spans.put)
+        listeners = Listeners(trace, logs, intakes[1].put)
         hooks: list[Hook] = [GcGuard()]
         if runtime:
             from obs.runtime import Runtime  # noqa: PLC0415 - psutil, platform
 
             hooks.append(Runtime(metrics))
         self.metrics = metrics
+        self.logs = logs
         self.trace = trace
         # The tracer's own methods: a call in between would cost a tenth of a span.
         self.span = trace.span
@@ -130,7 +160,7 @@ class Obs(Unique):
         self._lifecycle = Lifecycle(
             exporters,
             lambda name: InstanceSource(metrics, listeners, diag, find_resource, name),
-            partial(make_lanes, spans, trace, metrics, find_resource, shutdown_timeout),
+            partial(make_lanes, intakes, (metrics, logs, trace), find_resource, shutdown_timeout),
             hooks,
             diag,
             shutdown_timeout,
@@ -235,6 +265,10 @@ class Obs(Unique):
             name, help, unit=unit, labels=labels, buckets=buckets
         )
 
+    def logger(self, name: str = "", /, **bound: Any) -> Logger:
+        """Give a logger of this name; its records have the fields ``bound``."""
+        return self.logs.logger(name, **bound)
+
     def endpoint(
         self,
         name: str | None = None,
@@ -297,7 +331,8 @@ class Obs(Unique):
         *,
         is_endpoint: bool = True,
     ) -> Decorator:
-        parts, rules = (self.metrics, self.trace), [classify, self._classify]
+        parts = self.metrics, self.logs, self.trace
+        rules = [classify, self._classify]
         return OperationDecorator(
             parts, name, kind, labels, record, rules, is_endpoint=is_endpoint
         )

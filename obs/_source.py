@@ -9,8 +9,9 @@ from obs._diag import Diag
 from obs.catalog import CATALOG, definitions
 from obs.delivery import Intake
 from obs.errors import DefinitionError, shown
+from obs.logs import Logs
 from obs.metrics import Registry
-from obs.model import MetricFamily, Resource, Snapshot, SpanRecord
+from obs.model import LogRecord, MetricFamily, Resource, Snapshot, SpanRecord
 from obs.trace import Span, SpanReader, Tracer
 
 if TYPE_CHECKING:
@@ -25,26 +26,28 @@ class SelfCollector:
 
     Args:
         registry: The registry whose series are counted.
+        logs: The logs whose records are counted.
         diag: The counts.
     """
 
-    NAMES = ("obs.dropped", "obs.truncated", "obs.series")
+    NAMES = ("obs.dropped", "obs.truncated", "obs.series", "log.records")
 
-    def __init__(self, registry: Registry, diag: Diag) -> None:
+    def __init__(self, registry: Registry, logs: Logs, diag: Diag) -> None:
         self._registry = registry
+        self._logs = logs
         self._diag = diag
 
     def collect(self) -> Iterable[MetricFamily]:
-        """Yield what was dropped and cut, and how many series there are."""
+        """Yield what was dropped and cut, and how many series and log records there are."""
         yield CATALOG["obs.dropped"].family(self._diag.dropped_counts())
         yield CATALOG["obs.truncated"].family(self._diag.truncated_counts())
         yield CATALOG["obs.series"].family(self._registry.series)
+        yield CATALOG["log.records"].family(self._logs.counts())
 
 
 def make_lanes(
-    spans: Intake,
-    tracer: Tracer,
-    registry: Registry,
+    intakes: tuple[Intake, Intake],
+    parts: tuple[Registry, Logs, Tracer],
     resource: Callable[[], Resource],
     shutdown_timeout: float,
 ) -> "Lanes":
@@ -53,6 +56,7 @@ def make_lanes(
     from obs.delivery._collector import LanesCollector  # noqa: PLC0415 - see above
     from obs.delivery._lanes import Lanes  # noqa: PLC0415 - see above
 
+    registry, logs, tracer = parts
     read = SpanReader(tracer.limits, tracer.diag).sized
 
     def ready(span: Span) -> tuple[SpanRecord, int] | None:
@@ -60,7 +64,7 @@ def make_lanes(
         return None if span.started < tracer.forked_ns else read(span)
 
     lanes = Lanes(
-        [(spans, ready)],
+        list(zip(intakes, (logs.read, ready), strict=True)),
         registry,
         resource,
         tracer.diag,
@@ -77,11 +81,15 @@ class Listeners:
 
     Args:
         tracer: Whose spans.
+        logs: Whose log records.
         put: Gets every span too, before them and with or without them.
     """
 
-    def __init__(self, tracer: Tracer, put: Callable[[Span], object]) -> None:
+    def __init__(
+        self, tracer: Tracer, logs: Logs, put: Callable[[Span], object]
+    ) -> None:
         self._tracer = tracer
+        self.logs = logs
         self._put = tracer.sink = put
         self._receivers: tuple[Callable[[SpanRecord], object], ...] = ()
         self._busy: set[int] = set()
@@ -147,6 +155,7 @@ class InstanceSource:
         self._diag = diag
         self._resource = resource
         self._receivers: list[Callable[[SpanRecord], object]] = []
+        self._log_receivers: list[Callable[[LogRecord], object]] = []
         self._exporter = exporter
         self._callbacks: list[Callable[[MetricFamily], None]] = []
         diag.dropped("metrics", "invalid", 0, exporter)
@@ -165,10 +174,17 @@ class InstanceSource:
         self._callbacks.append(callback)
         self._registry.check(callback)
 
-    def listen(self, receive: Callable[[SpanRecord], object]) -> None:
-        """Hand each finished span to ``receive``, until ``end``."""
+    def listen(
+        self,
+        receive: Callable[[SpanRecord], object],
+        logs: Callable[[LogRecord], object] | None = None,
+    ) -> None:
+        """Hand each finished span to ``receive``, each log record to ``logs``."""
         self._receivers.append(receive)
         self._listeners.add(receive)
+        if logs is not None:
+            self._log_receivers.append(logs)
+            self._listeners.logs.listen(logs)
 
     def dropped(self, reason: str, n: int = 1) -> None:
         """Count what the exporter left out."""
@@ -179,9 +195,11 @@ class InstanceSource:
         self._diag.say(reason, f"{self._exporter}: {text}")
 
     def end(self) -> None:
-        """Show no more definitions and hand on no more spans: the exporter is closed."""
+        """Show no more definitions and hand on no more records: the exporter is closed."""
         for receive in self._receivers:
             self._listeners.remove(receive)
+        for take in self._log_receivers:
+            self._listeners.logs.forget(take)
         for callback in self._callbacks:
             self._registry.uncheck(callback)
 

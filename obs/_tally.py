@@ -1,6 +1,20 @@
 """An exact sum that needs neither a lock nor the GIL."""
 
+import sys
 from threading import get_ident
+
+_PROVEN_VERSIONS = ((3, 11), (3, 13))
+
+
+def plus_is_exact() -> bool:
+    """Whether a ``+=`` of numbers on a slot or in a list loses nothing, in any thread.
+
+    Where that is known: CPython with its GIL, see ``obs.metrics._slots``.
+    """
+    oldest, newest = _PROVEN_VERSIONS
+    with_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    proven = oldest <= sys.version_info[:2] <= newest
+    return bool(sys.implementation.name == "cpython" and with_gil and proven)
 
 
 class Tally:

@@ -17,6 +17,7 @@ from obs._context import (
 from obs._outcome import Classify, Rules, check_rule, error_type_of, outcome_of
 from obs.catalog import CATALOG
 from obs.errors import DefinitionError, shown, type_name
+from obs.logs import Logs
 from obs.metrics import Registry, label_text
 from obs.model import Outcome, SpanKind
 from obs.naming import list_of_names
@@ -33,7 +34,7 @@ _current, _set_current = CURRENT.get, CURRENT.set
 _reset: Callable[[Any], None] = CURRENT.reset
 
 
-Parts: TypeAlias = tuple[Registry, Tracer]
+Parts: TypeAlias = tuple[Registry, Logs, Tracer]
 """Where a decorated call records."""
 
 
@@ -41,7 +42,7 @@ class OperationDecorator:
     """What ``tel.operation(...)`` gives: it decorates one function.
 
     Args:
-        parts: The instance's registry and tracer.
+        parts: The instance's registry, logs and tracer.
         name: The operation's name; the function's ``__qualname__`` without ``<locals>``
             when None.
         kind: The span's kind.
@@ -151,7 +152,7 @@ class Operation:
     """What happens around each call of one decorated function.
 
     Args:
-        parts: The instance's registry and tracer.
+        parts: The instance's registry, logs and tracer.
         name: The operation's name.
         kind: The span's kind.
         labels: Label names.
@@ -168,6 +169,7 @@ class Operation:
         "_is_endpoint",
         "_kind",
         "_label_places",
+        "_logs",
         "_name",
         "_now",
         "_ok",
@@ -190,8 +192,9 @@ class Operation:
         *,
         is_endpoint: bool,
     ) -> None:
-        registry, tracer = parts
+        registry, logs, tracer = parts
         self._registry = registry
+        self._logs = logs
         self._tracer = tracer
         self._span = tracer.span
         self._name = name

@@ -26,6 +26,7 @@ from obs.model import (
     Ack,
     Batch,
     Delivery,
+    LogRecord,
     MetricFamily,
     Payload,
     Resource,
@@ -381,6 +382,10 @@ class Telemetry(Protocol):
         """Define a histogram."""
         ...
 
+    def logger(self, name: str = "", /, **bound: Any) -> Logger:
+        """Give a logger."""
+        ...
+
     def endpoint(
         self,
         name: str | None = None,
@@ -500,10 +505,18 @@ class Source(Protocol):
         """
         ...
 
-    def listen(self, receive: Callable[[SpanRecord], object]) -> None:
-        """Hand each finished span to ``receive``, until the exporter is closed.
+    def listen(
+        self,
+        receive: Callable[[SpanRecord], object],
+        logs: Callable[[LogRecord], object] | None = None,
+    ) -> None:
+        """Hand on each finished span, and each log record, until the exporter is closed.
 
-        At once, on the thread that ended the span: it must return at once, too.
+        At once, on the thread that made it: they must return at once, too.
+
+        Args:
+            receive: Gets the spans.
+            logs: Gets the log records.
         """
         ...
 

@@ -1,8 +1,8 @@
 """Which cells hold the numbers of a registry."""
 
-import sys
 from typing import Any, NamedTuple
 
+from obs._tally import plus_is_exact
 from obs.metrics._slots import SlotCounter, SlotGauge, SlotHistogram, SlotUpDown
 from obs.metrics._threads import (
     ThreadCounter,
@@ -35,14 +35,6 @@ class Cells(NamedTuple):
 SLOT_CELLS = Cells(SlotCounter, SlotUpDown, SlotGauge, SlotHistogram)
 THREAD_CELLS = Cells(ThreadCounter, ThreadUpDown, ThreadGauge, ThreadHistogram)
 
-_PROVEN_VERSIONS = ((3, 11), (3, 13))
-
-
 def default_cells() -> Cells:
     """Give slots where a ``+=`` on them is known to be exact, else cells for each thread."""
-    oldest, newest = _PROVEN_VERSIONS
-    with_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-    proven = oldest <= sys.version_info[:2] <= newest
-    if sys.implementation.name == "cpython" and with_gil and proven:
-        return SLOT_CELLS
-    return THREAD_CELLS
+    return SLOT_CELLS if plus_is_exact() else THREAD_CELLS

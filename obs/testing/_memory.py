@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from obs.errors import ObsError
-from obs.model import Point, Snapshot, SpanRecord
+from obs.model import LogRecord, Point, Snapshot, SpanRecord
 from obs.protocols import Source
 
 
@@ -13,6 +13,7 @@ class MemoryExporter:
     Attributes:
         name: ``memory``.
         spans: The finished spans, each at once, in the order of their ends.
+        logs: The log records, each at once.
     """
 
     name = "memory"
@@ -20,11 +21,12 @@ class MemoryExporter:
     def __init__(self) -> None:
         self._source: Source | None = None
         self.spans: list[SpanRecord] = []
+        self.logs: list[LogRecord] = []
 
     def start(self, source: Source) -> None:
         """Begin to read from an instance."""
         self._source = source
-        source.listen(self.spans.append)
+        source.listen(self.spans.append, self.logs.append)
 
     def close(self, deadline: float) -> None:
         """Do nothing: what was recorded can still be read."""

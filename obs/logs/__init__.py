@@ -1,0 +1,14 @@
+"""Key-value logs: made by loggers, correlated with traces, routed.
+
+Logs                 makes loggers; usable alone
+Route                one way that logs go
+lazy                 a value that is made only if the record is
+"""
+
+from obs.logs._fields import Scope
+from obs.logs._logger import Logger
+from obs.logs._logs import Logs
+from obs.logs._record import lazy
+from obs.logs._route import Route
+
+__all__ = ["Logger", "Logs", "Route", "Scope", "lazy"]

@@ -1,0 +1,86 @@
+"""Fields that belong to a piece of work, and go with all that is logged in it."""
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Self
+
+from obs._context import may_set
+
+State = tuple[dict[str, Any], bytes | None, Callable[..., bool]]
+"""Fields; a piece of a line of them, if that can be; whether other names are others."""
+
+
+class Scope:
+    """A block whose records have fields in common; what ``tel.logs.fields()`` gives.
+
+    Copies of the context share it: a field that a worker thread, a task or a synchronous
+    dependency of the same request binds is there in the other ones afterwards.
+
+    Threads: any.
+
+    Args:
+        owner: The logs whose records have them.
+        fields: The fields.
+        encode: Makes a piece of a line of them.
+
+    Attributes:
+        owner: The logs whose records have them.
+        state: The fields, in three forms.
+        up: The scope around it.
+    """
+
+    __slots__ = ("_encode", "_is_entered", "owner", "state", "up")
+
+    def __init__(
+        self,
+        owner: object,
+        fields: dict[str, Any],
+        encode: Callable[[dict[str, Any]], bytes | None],
+    ) -> None:
+        self.owner = owner
+        self._encode = encode
+        self._is_entered = False
+        self.up: Scope | None = None
+        self.state: State
+        self._set(fields)
+
+    def bind(self, **fields: Any) -> None:
+        """Add fields, from now on, wherever the scope is seen."""
+        self._set({**self.state[0], **fields})
+
+    def unbind(self, *names: str) -> None:
+        """Take fields away; a name that is not there is ignored."""
+        self._set({k: v for k, v in self.state[0].items() if k not in names})
+
+    def __enter__(self) -> Self:
+        """Begin: what the scopes around it have counts in it, too."""
+        if not self._is_entered and may_set():
+            self.up = SCOPE.get()
+            self._set({**fields_of(self.up, self.owner), **self.state[0]})
+            SCOPE.set(self)
+            self._is_entered = True
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """End."""
+        if SCOPE.get() is self and may_set():
+            # Not `reset`: in another context it raises, and a collection inside it may
+            # kill the process before Python 3.12 (see `GcGuard`).
+            SCOPE.set(self.up)
+        self._is_entered = False
+
+    def _set(self, fields: dict[str, Any]) -> None:
+        # One assignment: whoever logs meanwhile sees the fields of before or of after.
+        self.state = (fields, self._encode(fields), fields.keys().isdisjoint)
+
+
+SCOPE: ContextVar[Scope | None] = ContextVar("obs_fields", default=None)
+
+
+def fields_of(scope: Scope | None, owner: object) -> Mapping[str, Any]:
+    """Give the fields that count for ``owner``, whosever scopes there are."""
+    while scope is not None:
+        if scope.owner is owner:
+            return scope.state[0]
+        scope = scope.up
+    return {}

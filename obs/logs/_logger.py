@@ -1,0 +1,292 @@
+"""The logger: structlog's manners, and one flat method for each level.
+
+A record of nothing but harmless names and values (see ``Vet``) is written by that one
+method: the line is put together from pieces that were encoded before (the time's
+millisecond, the event, the ids of the span, what is bound) and one ``dumps`` of the
+call's own fields. All else goes to ``Logs.log``, which gives the same bytes; a test
+proves that.
+"""
+
+from __future__ import annotations
+
+import os
+from gc import is_tracked
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from obs._context import CURRENT
+from obs._foreign import is_the_hosts
+from obs.encoding import dumper
+from obs.logs._fields import SCOPE
+from obs.logs._levels import NUMBERS, OFF, level_of
+from obs.logs._record import formatted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from obs.logs._logs import Logs
+    from obs.logs._vet import Known
+
+_new = object.__new__
+
+
+class Logger:
+    """A structured logger; ``Logs.logger`` makes it.
+
+    Each name has a class of its own, whose methods are those of its level. All methods
+    that log take the event (constant text), values for ``%`` in it, and fields of any
+    name; four of them mean something:
+
+    ``exc_info``    True, an exception or a tuple of three: ``exception.type``,
+                    ``.message`` and ``.stacktrace`` are added
+    ``stack_info``  True: where the call stands, as ``stack``
+    ``caller``      True: ``code.file.path``, ``code.line.number``, ``code.function.name``
+
+    Threads: any, at any moment: signal handlers and collector callbacks, too.
+    """
+
+    __slots__ = ("_bytes", "_safe", "bound")
+
+    logs: ClassVar[Logs]
+    name: ClassVar[str]
+    least: ClassVar[int]
+    """The number of the lowest level that is made."""
+    until: ClassVar[int | None]
+    """When that is to be found out again, by the monotonic clock, in ns."""
+    bound: dict[str, Any]
+    _bytes: bytes | None
+    _safe: Known
+
+    if TYPE_CHECKING:
+        # Put in place for each class by `methods`.
+        def trace(self, event: str, /, *args: Any, **fields: Any) -> None: ...
+        def debug(self, event: str, /, *args: Any, **fields: Any) -> None: ...
+        def info(self, event: str, /, *args: Any, **fields: Any) -> None: ...
+        def warning(self, event: str, /, *args: Any, **fields: Any) -> None: ...
+        def error(self, event: str, /, *args: Any, **fields: Any) -> None: ...
+        def critical(self, event: str, /, *args: Any, **fields: Any) -> None: ...
+
+        warn, fatal, msg = warning, critical, info
+
+    def exception(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Log at level error, with the exception that is being handled."""
+        fields.setdefault("exc_info", True)
+        self.error(event, *args, **fields)
+
+    def log(self, level: int | str, event: str, /, *args: Any, **fields: Any) -> None:
+        """Log at a level given by name, or by the number of the standard library."""
+        name = level_of(level) if isinstance(level, int) else str(level).lower()
+        method = getattr(self, name) if name in NUMBERS else self.info
+        method(event, *args, **fields)
+
+    def bind(self, **fields: Any) -> Self:
+        """Give a logger that adds these fields to each record."""
+        logger = _new(type(self))
+        logger.bound = {**self.bound, **fields}
+        return logger
+
+    def unbind(self, *names: str) -> Self:
+        """Give a logger without these fields.
+
+        Raises:
+            KeyError: One is not bound.
+        """
+        for name in names:
+            if name not in self.bound:
+                raise KeyError(name)
+        return self.try_unbind(*names)
+
+    def try_unbind(self, *names: str) -> Self:
+        """Give a logger without these fields, bound or not."""
+        logger = _new(type(self))
+        logger.bound = {k: v for k, v in self.bound.items() if k not in names}
+        return logger
+
+    def new(self, **fields: Any) -> Self:
+        """Give a logger with these fields and no others."""
+        logger = _new(type(self))
+        logger.bound = fields
+        return logger
+
+    def is_enabled(self, level: str) -> bool:
+        """Whether a record of this level would be made."""
+        return NUMBERS.get(level, OFF) >= self.get_effective_level()
+
+    def is_enabled_for(self, level: int) -> bool:
+        """Whether a record of this level, by its number, would be made."""
+        return level >= self.get_effective_level()
+
+    def get_effective_level(self) -> int:
+        """Give the number of the lowest level that is made."""
+        return self.logs.least_of(type(self))
+
+    # As structlog has them. Nothing here waits for longer than a write does.
+
+    async def atrace(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Do what ``trace`` does."""
+        self.trace(event, *args, **fields)
+
+    async def adebug(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Do what ``debug`` does."""
+        self.debug(event, *args, **fields)
+
+    async def ainfo(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Do what ``info`` does."""
+        self.info(event, *args, **fields)
+
+    async def awarning(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Do what ``warning`` does."""
+        self.warning(event, *args, **fields)
+
+    async def aerror(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Do what ``error`` does."""
+        self.error(event, *args, **fields)
+
+    async def acritical(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Do what ``critical`` does."""
+        self.critical(event, *args, **fields)
+
+    async def aexception(self, event: str, /, *args: Any, **fields: Any) -> None:
+        """Do what ``exception`` does."""
+        self.exception(event, *args, **fields)
+
+    async def alog(
+        self, level: int | str, event: str, /, *args: Any, **fields: Any
+    ) -> None:
+        """Do what ``log`` does."""
+        self.log(level, event, *args, **fields)
+
+    awarn, afatal, amsg = awarning, acritical, ainfo
+
+    @property
+    def _context(self) -> dict[str, Any]:
+        """What is bound, for ``structlog.get_context``; a copy."""
+        return dict(self.bound)
+
+    def _prepare(self) -> bytes | None:
+        """Encode what is bound; None where a record with it takes the general way."""
+        self._safe, self._bytes = self.logs.prepare(self.bound)
+        return self._bytes
+
+    def __repr__(self) -> str:
+        return f"<Logger {self.name!r} bound={', '.join(map(str, self.bound))}>"
+
+
+ALIASES = {"warn": "warning", "fatal": "critical", "msg": "info"}
+
+
+def off(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
+    """Stand in for a level that is not made."""
+
+
+def general(level: str) -> Callable[..., None]:
+    """Give the method of a level that takes the general way."""
+
+    def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
+        self.logs.log(self.name, level, event, args, self.bound, fields)
+
+    return method
+
+
+def expiring(level: str) -> Callable[..., None]:
+    """Give the method of a level while something said for a time is in force."""
+
+    def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
+        kind = type(self)
+        if self.logs.least_of(kind) <= NUMBERS[level]:
+            self.logs.log(self.name, level, event, args, self.bound, fields)
+
+    return method
+
+
+class NotHarmless(Exception):
+    """Leads from the fast way to the general one."""
+
+
+def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., None]:
+    """Give the method of a level that writes harmless records by itself.
+
+    Args:
+        logs: Whose records; it has one outlet, for JSON.
+        name: The logger's.
+        level: The level.
+        hits: Holds how many records there were.
+    """
+    vet, intake, sink = logs.vet, logs.intake, logs.outlets[0].sink
+    events: dict[str, bytes] = {}
+    # Locals of the method: to look them up on objects would cost a tenth of it.
+    queue, seen, cell = intake.queue, vet.values, logs.stamps.cell
+    stamp_at, vet_names, vet_values = logs.stamps.at, vet.names, vet.all
+    head_of, ids_of, general_way = logs.head_of, logs.ids_of, logs.log
+    current, scope_now, dumps = CURRENT.get, SCOPE.get, dumper()
+    wall, monotonic = logs.clock.time_ns, logs.clock.monotonic_ns
+    write, tracked, join = os.write, is_tracked, b"".join
+
+    def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
+        line = None
+        try:
+            text = formatted(event, args) if args else event
+            try:
+                head = events[text]
+            except KeyError:
+                head = head_of(name, level, text, events)
+            try:
+                bound = self._bytes
+            except AttributeError:
+                bound = self._prepare()
+            if (
+                # A dict of nothing that the collector knows holds no container, and
+                # nothing with methods of its own.
+                tracked(fields)
+                or not (self._safe.issuperset(fields) or vet_names(fields, self._safe))
+                or not (seen.issuperset(fields.values()) or vet_values(fields.values()))
+            ):
+                raise NotHarmless
+            scope: Any = scope_now()
+            more, extra = None, b""
+            if scope is not None:
+                more, extra, fits = scope.state
+                if scope.owner is not logs or not (fits(fields) and fits(self.bound)):
+                    raise NotHarmless
+            node: Any = current()
+            if node is None:
+                now, ids, trace_id, span_id = wall(), b"", 0, 0
+            else:
+                trace = node.trace
+                now = monotonic()
+                if now > trace.stale or node.gone:
+                    raise NotHarmless
+                now += trace.offset
+                try:
+                    ids = node.log_ids
+                except AttributeError:
+                    ids = ids_of(node)
+                trace_id, span_id = trace.id, node.span_id
+            start, stamp = cell[0]
+            if not 0 <= now - start < 1_000_000:
+                stamp = stamp_at(now)
+            # A piece that is None, for it was not harmless, is a TypeError here.
+            if fields:
+                line = join((stamp, head, ids, extra, bound, b",", dumps(fields)[1:]))
+            else:
+                line = join((stamp, head, ids, extra, bound, b"}\n"))
+        except BaseException as raised:
+            if not isinstance(raised, Exception) and is_the_hosts(raised):
+                raise
+        if line is None:
+            # Not in the handler: exc_info=True shall not find an exception of ours.
+            general_way(name, level, event, args, self.bound, fields)
+            return
+        hits[0] += 1
+        if len(queue) < intake.room:
+            queue.append((now, level, text, name, trace_id, span_id, more, self, fields))
+        elif intake.capacity:
+            intake.past((now, level, text, name, trace_id, span_id, more, self, fields))
+        size = len(line)
+        try:
+            if size > sink.most or write(sink.fd, line) != size:
+                sink.write(line)
+        except OSError as error:
+            sink.failed(error)
+
+    method.__name__ = level
+    return method

@@ -1,0 +1,478 @@
+"""The logs of one instance: from a call to the lines and records that come of it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from threading import Lock, get_ident
+from typing import Any
+
+from obs._clock import SystemClock
+from obs._context import ANCHORED_NS, Node, current
+from obs._diag import Diag
+from obs._foreign import is_the_hosts
+from obs._fork import on_fork
+from obs._identity import Unique
+from obs._tally import Tally, plus_is_exact
+from obs.encoding import Redaction, json_line, sane
+from obs.errors import DefinitionError, InvalidValue, shown, type_name
+from obs.limits import Limits
+from obs.logs._fields import SCOPE, Scope, fields_of
+from obs.logs._levels import NUMBERS, Levels, level_number
+from obs.logs._logger import ALIASES, Logger, expiring, fused, general, off
+from obs.logs._record import Lazy, Processor, formatted, made, processed, resolve
+from obs.logs._route import Outlet, Route
+from obs.logs._stamp import Stamps
+from obs.logs._vet import RESERVED, Known, Vet
+from obs.model import Level, LogRecord
+from obs.protocols import Clock
+from obs.redact import DEFAULT
+
+_NAMES = 1_000
+"""How many loggers of different names there may be; the others are one, ``other``."""
+_EVENTS = 1_024
+_EVENT_CHARS = 256
+_SETS = 1_024
+_FIXED_BYTES = 128
+"""What a record has besides event and fields: ids, time, and what goes around them."""
+_DEPTH = 16
+"""How deep a call that logs may come out of another one of the same thread."""
+
+
+class Hits:
+    """How many records there were of one logger and level.
+
+    Attributes:
+        cell: A list of one, to which the fused method adds.
+        tally: What everybody else adds to.
+    """
+
+    __slots__ = ("cell", "tally")
+
+    def __init__(self) -> None:
+        self.cell = [0]
+        self.tally = Tally()
+
+    def read(self) -> int | float:
+        """Give the number."""
+        return self.cell[0] + self.tally.read()
+
+    def clear(self) -> None:
+        """Start from zero again."""
+        self.cell[0] = 0
+        self.tally.clear()
+
+
+class NoIntake:
+    """In the place of an intake, where there are no lanes."""
+
+    room = capacity = 0
+    queue: Any = ()
+
+    def past(self, record: Any) -> None:
+        """Take nothing."""
+
+
+class Logs(Unique):
+    """Makes loggers; usable alone.
+
+    Constructing opens nothing; a file is opened by the first line.
+
+    Args:
+        service: Who logs: the field ``service``.
+        level: The lowest level that is made, where ``set_level`` says nothing else.
+        log_format: The form of lines to stderr, where no routes are given: ``json``,
+            ``logfmt``, ``terminal``, or ``auto``.
+        routes: Where logs go; to stderr when there are none.
+        redact: Masks secrets; None switches that off.
+        limits: How much a record may hold.
+        clock: Where time comes from.
+        diag: Where losses are counted and said.
+        intake: Where records wait for exporters.
+
+    Attributes:
+        clock: Where time comes from.
+        diag: Where losses are counted and said.
+
+    Raises:
+        DefinitionError: An argument breaks a rule.
+    """
+
+    def __init__(
+        self,
+        service: str = "",
+        *,
+        level: str = "info",
+        log_format: str = "auto",
+        routes: Iterable[Route] = (),
+        redact: Redaction | None = DEFAULT,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+        diag: Diag | None = None,
+        intake: Any = None,
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.diag = diag or Diag(service, clock=self.clock)
+        self.intake = NoIntake() if intake is None else intake
+        self._service = service
+        self._limits = limits or Limits()
+        self._redact = redact
+        self._levels = Levels(
+            level_number("Logs: level", level), self.clock.monotonic_ns
+        )
+        self._routes = _checked(routes) or [Route(format=log_format)]
+        self.outlets: list[Outlet] = []
+        self.vet = Vet(
+            redact.is_secret if redact else _never,
+            redact.text if redact else _as_it_is,
+        )
+        self.stamps = Stamps()
+        self._kinds: dict[str, type[Logger]] = {}
+        self._known: dict[tuple[str, ...], Known] = {}
+        self._hits: dict[tuple[str, str], Hits] = {}
+        self._receivers: tuple[Callable[[LogRecord], object], ...] = ()
+        self._processors: tuple[Any, ...] = ()
+        self._depths: dict[int, int] = {}
+        self._lock = Lock()
+        on_fork(self)
+
+    # What applications use
+
+    def logger(self, name: str = "", /, **bound: Any) -> Logger:
+        """Give a logger.
+
+        Args:
+            name: Its name, such as ``orders`` or ``db.pool``.
+            bound: Fields of all its records.
+
+        Raises:
+            DefinitionError: The name is not text.
+        """
+        if not isinstance(name, str):
+            text = f"logger: the name got {shown(name)}, needs text."
+            raise DefinitionError(text)
+        logger = object.__new__(self._kind(name))
+        logger.bound = bound
+        return logger
+
+    def set_level(
+        self, pattern: str, level: str, *, for_seconds: float | None = None
+    ) -> None:
+        """Change which records are made, at once, for loggers there are and will be.
+
+        Args:
+            pattern: A logger's name, or a pattern: ``*``, ``db.*`` (``db`` itself, too).
+                The newest that fits counts.
+            level: The lowest level that is made, or ``off``.
+            for_seconds: For how long; what was said before counts again afterwards.
+
+        Raises:
+            DefinitionError: An argument breaks a rule.
+        """
+        with self._lock:
+            self._levels.set(pattern, level, for_seconds)
+            self._install_all()
+
+    def fields(self, **fields: Any) -> Scope:
+        """Give a block whose records have these fields, whichever logger makes them.
+
+            with tel.logs.fields(request_id=rid) as request:
+                ...
+                request.bind(user=user.id)
+        """
+        return Scope(self, fields, self._piece)
+
+    def bind(self, **fields: Any) -> None:
+        """Add fields to the innermost ``fields`` block, wherever that was begun.
+
+        Outside of such a block nothing happens.
+        """
+        scope = SCOPE.get()
+        while scope is not None and scope.owner is not self:
+            scope = scope.up
+        if scope is not None:
+            scope.bind(**fields)
+
+    def add_processors(self, *processors: Processor) -> None:
+        """Have each record go through these first, in order, as structlog has it.
+
+        Args:
+            processors: Called with the logger, the level's name and a dict of the event
+                and the fields, which they may change; they give it back, or raise
+                ``structlog.DropEvent``. What else one raises is counted and said, and
+                the record goes on as it was.
+
+        Raises:
+            DefinitionError: One cannot be called.
+        """
+        for processor in processors:
+            if not callable(processor):
+                text = f"add_processors: got {shown(processor)}, needs functions."
+                raise DefinitionError(text)
+        with self._lock:
+            self._processors = (*self._processors, *processors)
+            self._install_all()
+
+    def listen(self, receive: Callable[[LogRecord], object]) -> None:
+        """Hand each record to ``receive``, at once, until ``forget``."""
+        with self._lock:
+            self._receivers = (*self._receivers, receive)
+            self._install_all()
+
+    def forget(self, receive: Callable[[LogRecord], object]) -> None:
+        """Hand no more records to ``receive``."""
+        with self._lock:
+            self._receivers = tuple([it for it in self._receivers if it != receive])
+            self._install_all()
+
+    def counts(self) -> dict[tuple[str, ...], int | float]:
+        """Give how many records there were, by level and logger."""
+        return {key: hits.read() for key, hits in self._hits.copy().items()}
+
+    def read(self, raw: Any) -> tuple[LogRecord, int]:
+        """Give what was put into the intake as a record, and about how many bytes it has."""
+        if type(raw) is LogRecord:
+            record = raw
+        else:
+            now, level, event, name, trace, span, around, logger, fields = raw
+            merged = {**(around or {}), **logger.bound, **fields}
+            record = LogRecord(now, level, event, name, trace, span, merged)
+            record, _ = sane(record, self._redact)
+        return record, _FIXED_BYTES + len(json_line(record.fields)) + len(record.event)
+
+    def after_fork_in_child(self) -> None:
+        """Count from zero: what the parent counted is in the parent."""
+        self._depths.clear()
+        for hits in list(self._hits.values()):
+            hits.clear()
+
+    # What the methods of loggers call
+
+    def log(
+        self,
+        name: str,
+        level: Level,
+        event: Any,
+        args: tuple[Any, ...],
+        bound: Mapping[str, Any],
+        fields: Mapping[str, Any],
+    ) -> None:
+        """Make a record and hand it on: the general way, that takes anything."""
+        me = get_ident()
+        depth = self._depths.get(me, 0)
+        if depth >= _DEPTH:  # what logs while it is logged, for ever
+            self.diag.dropped("logs", "invalid")
+            return
+        self._depths[me] = depth + 1
+        try:
+            self._log(name, level, event, args, {**bound, **fields})
+        except InvalidValue:
+            raise
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
+            self.diag.dropped("logs", "invalid")
+            text = f"a record was not made: a {type_name(raised)} was raised."
+            self.diag.say("log", text)
+        finally:
+            if depth:
+                self._depths[me] = depth
+            else:
+                self._depths.pop(me, None)
+
+    def _log(
+        self,
+        name: str,
+        level: Level,
+        event: Any,
+        args: tuple[Any, ...],
+        fields: dict[str, Any],
+    ) -> None:
+        if args:
+            event = self._formatted(event, args)
+        around = fields_of(SCOPE.get(), self)
+        fields = made({**around, **fields})
+        if self._processors:
+            done = processed(self._processors, level, event, fields, self._failed)
+            if done is None:
+                return
+            event, fields = done
+        now, trace, span = self._place()
+        self.emit(LogRecord(now, level, event, name, trace, span, resolve(fields)))
+
+    def emit(self, record: LogRecord) -> None:
+        """Hand a record on: to the routes, the exporters, and who listens."""
+        record, cut = sane(record, self._redact)
+        if cut:
+            self.diag.truncated("logs", cut)
+        self._hits_of(record.level, record.logger).tally.add(1)
+        for outlet in self.outlets:
+            outlet.take(record)
+        if self.intake.capacity:
+            self.intake.put(record)
+        for receive in self._receivers:
+            try:
+                receive(record)
+            except Exception as error:  # noqa: BLE001 - a foreign function
+                self._failed(f"a listener raised a {type_name(error)}.")
+
+    def least_of(self, kind: type[Logger]) -> int:
+        """Give the number of the lowest level that loggers of a name make."""
+        if kind.until is not None and self.clock.monotonic_ns() >= kind.until:
+            self._install(kind)
+        return kind.least
+
+    def prepare(self, bound: dict[str, Any]) -> tuple[Known, bytes | None]:
+        """Encode what is bound to a logger, and say which names are known beside it.
+
+        The bytes are None where the names are such that a record takes the general way.
+        """
+        names = (*bound,)
+        known = self._known.get(names)
+        if known is None:
+            known = Known(names)
+            if len(self._known) < _SETS:
+                known = self._known.setdefault(names, known)
+        return known, self._piece(bound)
+
+    def head_of(
+        self, name: str, level: str, event: Any, events: dict[str, bytes]
+    ) -> bytes | None:
+        """Encode what stands behind the time, and keep it; None for the general way."""
+        if type(event) is not str or not self.vet.all((event, name, self._service)):
+            return None
+        fixed = {"level": level, "event": event}
+        if name:
+            fixed["logger"] = name
+        if self._service:
+            fixed["service"] = self._service
+        head = b"," + json_line(fixed)[1:-2]
+        if len(event) <= _EVENT_CHARS:
+            if len(events) >= _EVENTS:
+                events.clear()
+            events[event] = head
+        return head
+
+    def ids_of(self, node: Node) -> bytes:
+        """Encode the ids of a position in a trace, and keep them there."""
+        trace, span = node.trace.id, node.span_id
+        node.log_ids = ids = (
+            b',"trace_id":"%032x","span_id":"%016x"' % (trace, span) if trace else b""
+        )
+        return ids
+
+    def _piece(self, fields: dict[str, Any]) -> bytes | None:
+        """Encode fields as a piece of a line; None where they are not as they seem."""
+        if not fields:
+            return b""
+        if any(type(name) is not str or name in RESERVED for name in fields):
+            return None
+        if any(type(value) is Lazy for value in fields.values()):
+            return None
+        record, cut = sane(LogRecord(0, "info", "", fields=fields), self._redact)
+        if cut or record.fields.keys() != fields.keys():
+            return None
+        return b"," + json_line(record.fields)[1:-2]
+
+    def _formatted(self, event: Any, args: tuple[Any, ...]) -> Any:
+        try:
+            return formatted(event, args)
+        except Exception as raised:
+            text = f"log: {shown(event)} does not take {len(args)} values by %."
+            self.diag.invalid("format", text, "logs")
+            return f"{event} {args!r}"
+
+    def _place(self) -> tuple[int, int, int]:
+        """Give the time and the ids of the present position."""
+        node = current()
+        if node is None:
+            return self.clock.time_ns(), 0, 0
+        trace, now = node.trace, self.clock.monotonic_ns()
+        if now > trace.stale:
+            trace.offset = self.clock.time_ns() - now
+            trace.stale = now + ANCHORED_NS
+        return now + trace.offset, trace.id, node.span_id if trace.id else 0
+
+    def _failed(self, text: str) -> None:
+        self.diag.dropped("logs", "invalid")
+        self.diag.say("log", text)
+
+    # What changes when something is defined
+
+    def _kind(self, name: str) -> type[Logger]:
+        """Give the class of the loggers of a name."""
+        kind = self._kinds.get(name)
+        if kind is None:
+            with self._lock:
+                if len(self._kinds) >= _NAMES:
+                    text = f"there are {_NAMES} loggers; what {shown(name)} logs is 'other'."
+                    self.diag.say("loggers", text)
+                    name = "other"
+                kind = self._kinds.get(name) or self._new_kind(name)
+        return kind
+
+    def _new_kind(self, name: str) -> type[Logger]:
+        if not self.outlets:
+            self.outlets = [
+                Outlet(route, self._service, self.diag) for route in self._routes
+            ]
+        members = {"__slots__": (), "logs": self, "name": name}
+        kind = type("Logger", (Logger,), members)
+        self._install(kind)
+        self._kinds[name] = kind
+        return kind
+
+    def _install_all(self) -> None:
+        for kind in self._kinds.values():
+            self._install(kind)
+
+    def _install(self, kind: type[Logger]) -> None:
+        """Give a class the methods that fit what is said about its name."""
+        kind.least, kind.until = self._levels.least(kind.name)
+        for level, number in NUMBERS.items():
+            setattr(kind, level, self._method(kind, level, number))
+        for alias, level in ALIASES.items():
+            setattr(kind, alias, getattr(kind, level))
+
+    def _method(
+        self, kind: type[Logger], level: str, number: int
+    ) -> Callable[..., None]:
+        if kind.until is not None:
+            return expiring(level)
+        if number < kind.least:
+            return off
+        if self._is_simple():
+            return fused(self, kind.name, level, self._hits_of(level, kind.name).cell)
+        return general(level)
+
+    def _is_simple(self) -> bool:
+        """Whether all that is to be done for a record is one line of JSON."""
+        return (
+            plus_is_exact()
+            and not self._processors
+            and not self._receivers
+            and len(self.outlets) == 1
+            and self.outlets[0].is_plain
+        )
+
+    def _hits_of(self, level: str, name: str) -> Hits:
+        hits = self._hits.get((level, name))
+        if hits is None:
+            hits = self._hits.setdefault((level, name), Hits())
+        return hits
+
+
+def _never(name: str) -> bool:
+    """Say of no name that it is secret."""
+    return False
+
+
+def _as_it_is(text: str) -> str:
+    """Mask nothing."""
+    return text
+
+
+def _checked(routes: Iterable[Route]) -> list[Route]:
+    found = list(routes)
+    for route in found:
+        if not isinstance(route, Route):
+            text = f"Logs: routes got {shown(route)}, needs Route objects."
+            raise DefinitionError(text)
+    return found
