@@ -283,10 +283,14 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
             intake.past((now, level, text, name, trace_id, span_id, more, self, fields))
         size = len(line)
         try:
-            if size > sink.most or write(sink.fd, line) != size:
+            if size > sink.most:
                 sink.write(line)
-        except OSError as error:
-            sink.failed(error)
+            elif (count := write(sink.fd, line)) != size:
+                sink.rest(line, count)
+        except OSError as raised:
+            if is_the_hosts(raised):
+                raise
+            sink.write(line)
 
     method.__name__ = level
     return method

@@ -1,6 +1,7 @@
 """Where logs go: what a user says, and what runs."""
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
@@ -54,11 +55,14 @@ class Outlet:
     """
 
     def __init__(self, route: Route, service: str, diag: Diag) -> None:
-        self.sink = Descriptor(route.sink, diag)
+        self.sink = Descriptor(route.sink, diag, name=_name_of(route.sink))
         self.level = route.level
-        self.format = _chosen(route.format, self.sink)
-        self._line = _line_of(self.format, service, self.sink)
-        self.is_plain = self.format == "json"
+        is_terminal = _is_terminal(route.sink)
+        format = route.format
+        if format == "auto":
+            format = "terminal" if is_terminal else "json"
+        self._line = _line_of(format, service, route.sink)
+        self.is_plain = format == "json"
 
     def take(self, record: LogRecord) -> None:
         """Write a record, if it goes this way."""
@@ -66,16 +70,28 @@ class Outlet:
             self.sink.write(self._line(record))
 
 
-def _chosen(format: str, sink: Descriptor) -> str:
-    if format != "auto":
-        return format
-    return "terminal" if sink.is_terminal() else "json"
+def _stream_of(sink: Any) -> Any:
+    return getattr(sys, sink, None) if sink in ("stderr", "stdout") else sink
 
 
-def _line_of(format: str, service: str, sink: Descriptor) -> Line:
+def _is_terminal(sink: Any) -> bool:
+    stream = _stream_of(sink)
+    try:
+        return os.isatty(stream if type(stream) is int else stream.fileno())
+    except Exception:  # noqa: BLE001 - foreign; a path; no descriptor
+        return False
+
+
+def _name_of(sink: Any) -> str:
+    if isinstance(sink, str | os.PathLike):
+        return os.fspath(sink)
+    return f"descriptor {sink}" if type(sink) is int else "stream"
+
+
+def _line_of(format: str, service: str, sink: Any) -> Line:
     if format == "logfmt":
         return lambda record: logfmt_line(record, service)
     if format == "terminal":
-        color = wants_color(sink.is_terminal(), os.environ)
+        color = wants_color(_stream_of(sink), os.environ)
         return lambda record: f"{terminal_line(record, color=color)}\n".encode()
     return lambda record: json_line(log_dict(record, service))

@@ -28,6 +28,7 @@ from obs.model._metric import (
 from obs.model._record import (
     NO_BAGGAGE,
     BaggageValue,
+    Level,
     LogRecord,
     Outcome,
     SpanEvent,
@@ -52,6 +53,7 @@ __all__ = [
     "HistogramPoint",
     "Kind",
     "LaneResult",
+    "Level",
     "LogRecord",
     "MetricFamily",
     "NumberPoint",
