@@ -84,9 +84,10 @@ class Node(Unique):
             meant.
         token: Of the call that made it current.
         log_ids: Its ids as a piece of a log's line; not there before the first.
+        is_operation: Whether it is a decorated call's; not there before one says so.
     """
 
-    __slots__ = ("gone", "log_ids", "span_id", "token", "trace", "up")
+    __slots__ = ("gone", "is_operation", "log_ids", "span_id", "token", "trace", "up")
 
     trace: Trace
     span_id: int
@@ -94,6 +95,7 @@ class Node(Unique):
     gone: bool
     token: Token[Node | None] | None
     log_ids: bytes
+    is_operation: bool
 
     @property
     def context(self) -> TraceContext:

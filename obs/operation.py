@@ -1,4 +1,4 @@
-"""One decorated call: its metrics, and its span."""
+"""One decorated call: its metrics, its span, and a log record of a failure."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -9,12 +9,14 @@ from obs._calls import wrap
 from obs._context import (
     COLLECTING,
     CURRENT,
+    DEPTH,
     ELSEWHERE,
     current,
     make_ready,
     put_back,
 )
-from obs._outcome import Classify, Rules, check_rule, error_type_of, outcome_of
+from obs._exceptions import marks_of
+from obs._outcome import FAILURES, Classify, Rules, check_rule, error_type_of, outcome_of
 from obs.catalog import CATALOG
 from obs.errors import DefinitionError, shown, type_name
 from obs.logs import Logs
@@ -32,6 +34,8 @@ _IN_FLIGHT = CATALOG["operation.in_flight"]
 _KINDS = get_args(SpanKind)
 _current, _set_current = CURRENT.get, CURRENT.set
 _reset: Callable[[Any], None] = CURRENT.reset
+_MARK = "__obs_logged__"
+"""Notes on an exception in which trace it was logged."""
 
 
 Parts: TypeAlias = tuple[Registry, Logs, Tracer]
@@ -135,6 +139,11 @@ class Borrowed:
         self._now = now
         self.started = now()
 
+    @property
+    def node(self) -> Any:
+        """Where the call stands in its trace."""
+        return self._span
+
     def leave(self) -> None:
         """Make current again what was, if anything else was made current."""
         if self._span.__class__ is not Span:
@@ -169,6 +178,7 @@ class Operation:
         "_is_endpoint",
         "_kind",
         "_label_places",
+        "_logger",
         "_logs",
         "_name",
         "_now",
@@ -195,6 +205,7 @@ class Operation:
         registry, logs, tracer = parts
         self._registry = registry
         self._logs = logs
+        self._logger = logs.logger("obs.operation")
         self._tracer = tracer
         self._span = tracer.span
         self._name = name
@@ -217,8 +228,10 @@ class Operation:
         if self._is_endpoint and up.__class__ is Span:
             claimed = self._claim(up, attributes)
             if claimed is not None:
+                claimed.is_operation = True
                 return Borrowed(claimed, self._now)
         span = self._span(self._name, attributes, kind=self._kind)
+        span.is_operation = True
         if span.__class__ is Span:
             if up is not None and up.gone:
                 up = current()
@@ -259,6 +272,8 @@ class Operation:
             outcome = outcome_of(error, self._rules.ask, is_late=self._tracer.is_late())
             row = (self._name, outcome, error_type_of(error, outcome))
         ended = token.finish(error, outcome)
+        if outcome in FAILURES:
+            self._tell(token, args, kwargs, error, outcome, (ended - started) / 1e9)
         # What began before a fork is running in the parent too, and counted there.
         if started >= self._registry.forked_ns:
             self._in_flight.dec()
@@ -269,6 +284,39 @@ class Operation:
         except KeyError:
             series = self._block.find(row, {})
         series.observe((ended - started) / 1e9)
+
+    def _tell(
+        self,
+        token: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        error: Any,
+        outcome: Outcome,
+        seconds: float,
+    ) -> None:
+        """Log a failure, unless a decorated call around this one will, or has."""
+        node = token if token.__class__ is Span else token.node
+        if not self._logger.is_enabled("error") or _is_inside(node):
+            return
+        trace = node.trace.id
+        marks = marks_of(error)
+        if marks is not None:
+            if marks.get(_MARK) == trace:
+                return
+            marks[_MARK] = trace
+        self._logs.tell(
+            self._logger,
+            "error",
+            "operation.failed",
+            {
+                "operation": self._name,
+                "outcome": outcome,
+                "duration": seconds,
+                **self._values(args, kwargs),
+                "exc_info": error,
+            },
+            node,
+        )
 
     def _label_values(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -311,6 +359,21 @@ class Operation:
             "str, int, bool, Enum or None. It counts as 'other'.",
         )
         return "other"
+
+
+def _is_inside(node: Any) -> bool:
+    """Whether a decorated call runs around the one that this is, or was, the node of."""
+    around: Any = current()
+    if around is node:  # a server span that was made the call's own
+        around = around.up
+    for _ in range(DEPTH):
+        if around is None:
+            return False
+        is_over = around.gone or getattr(around, "ended", 0)
+        if not is_over and getattr(around, "is_operation", False):
+            return True
+        around = around.up
+    return False
 
 
 def _check_labels(name: str, labels: Iterable[str]) -> tuple[str, ...]:

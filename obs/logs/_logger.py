@@ -216,8 +216,9 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
     # Locals of the method: to look them up on objects would cost a tenth of it.
     queue, seen, cell = intake.queue, vet.values, logs.stamps.cell
     stamp_at, vet_names, vet_values = logs.stamps.at, vet.names, vet.all
-    head_of, ids_of, general_way = logs.head_of, logs.ids_of, logs.log
-    current, scope_now, dumps = CURRENT.get, SCOPE.get, dumper()
+    head_of, ids_of, tidy, general_way = logs.head_of, logs.ids_of, logs.tidy, logs.log
+    current, scope_now, around = CURRENT.get, SCOPE.get, logs.around(name, level)
+    dumps, newline = dumper()
     wall, monotonic = logs.clock.time_ns, logs.clock.monotonic_ns
     write, tracked, join = os.write, is_tracked, b"".join
 
@@ -228,11 +229,12 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
             try:
                 head = events[text]
             except KeyError:
-                head = head_of(name, level, text, events)
+                head = head_of(text, around, events)
             try:
                 bound = self._bytes
             except AttributeError:
                 bound = self._prepare()
+            own: dict[str, Any] | None = fields
             if (
                 # A dict of nothing that the collector knows holds no container, and
                 # nothing with methods of its own.
@@ -240,7 +242,9 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
                 or not (self._safe.issuperset(fields) or vet_names(fields, self._safe))
                 or not (seen.issuperset(fields.values()) or vet_values(fields.values()))
             ):
-                raise NotHarmless
+                own = tidy(fields, self._safe)
+                if own is None:
+                    raise NotHarmless
             scope: Any = scope_now()
             more, extra = None, b""
             if scope is not None:
@@ -265,8 +269,9 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
             if not 0 <= now - start < 1_000_000:
                 stamp = stamp_at(now)
             # A piece that is None, for it was not harmless, is a TypeError here.
-            if fields:
-                line = join((stamp, head, ids, extra, bound, b",", dumps(fields)[1:]))
+            if own:
+                tail = dumps(own, None, newline)
+                line = join((stamp, head, ids, extra, bound, b",", tail[1:]))
             else:
                 line = join((stamp, head, ids, extra, bound, b"}\n"))
         except BaseException as raised:
@@ -278,9 +283,9 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
             return
         hits[0] += 1
         if len(queue) < intake.room:
-            queue.append((now, level, text, name, trace_id, span_id, more, self, fields))
+            queue.append((now, level, text, name, trace_id, span_id, more, self, own))
         elif intake.capacity:
-            intake.past((now, level, text, name, trace_id, span_id, more, self, fields))
+            intake.past((now, level, text, name, trace_id, span_id, more, self, own))
         size = len(line)
         try:
             if size > sink.most:

@@ -2,35 +2,34 @@
 
 from obs.encoding import rfc3339
 
-MS = 1_000_000
-Cell = list[tuple[int, bytes]]
-"""The newest stamp: when its millisecond begins, in ns since the epoch, and its bytes."""
+_MS = 1_000_000
+_SECOND = 1_000 * _MS
+_ENDS = [b'.%03dZ"' % ms for ms in range(1_000)]
+_LONG_AGO = -(1 << 80)
 
 
 class Stamps:
     """Makes the beginnings of lines in JSON: ``{"time":"2026-11-26T09:30:00.123Z"``.
 
     Attributes:
-        cell: Holds the newest one, replaced whole: who reads it without a lock gets the
-            time and the text that belong together.
+        cell: Holds when the newest one's millisecond begins, in ns since the epoch, and
+            its bytes. Replaced whole: who reads it without a lock gets a pair.
     """
 
     def __init__(self) -> None:
-        self.cell: Cell = [(-(1 << 80), b"")]
-        self._second = (-(1 << 80), b"")
+        self.cell: list[tuple[int, bytes]] = [(_LONG_AGO, b"")]
+        self._second = (_LONG_AGO, b"")
 
     def at(self, now: int) -> bytes:
-        """Give the stamp of a moment, in ns since the epoch."""
-        start, stamp = self.cell[0]
-        if 0 <= now - start < MS:
-            return stamp
+        """Give the stamp of a moment, in ns since the epoch, and keep it."""
         second, text = self._second
         past = now - second
-        if not 0 <= past < 1000 * MS:
-            second = now - now % (1000 * MS)
-            past = now - second
-            text = rfc3339(second, 1)[:-3].encode()
+        if not 0 <= past < _SECOND:
+            past = now % _SECOND
+            second = now - past
+            text = b'{"time":"' + rfc3339(second, 1)[:-3].encode()
             self._second = (second, text)
-        stamp = b'{"time":"%b.%03dZ"' % (text, past // MS)
-        self.cell[0] = (now - past % MS, stamp)
+        ms = past // _MS
+        stamp = text + _ENDS[ms]
+        self.cell[0] = (second + ms * _MS, stamp)
         return stamp
