@@ -17,6 +17,7 @@ GROUPS = (
     "cardinality",
     "imports",
     "otlp",
+    "logs",
 )
 
 
