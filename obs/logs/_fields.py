@@ -66,7 +66,11 @@ class Scope:
         if SCOPE.get() is self and may_set():
             # Not `reset`: in another context it raises, and a collection inside it may
             # kill the process before Python 3.12 (see `GcGuard`).
-            SCOPE.set(self.up)
+            # Those that ended while this one was current do not come back.
+            up = self.up
+            while up is not None and not up._is_entered:
+                up = up.up
+            SCOPE.set(up)
         self._is_entered = False
 
     def _set(self, fields: dict[str, Any]) -> None:

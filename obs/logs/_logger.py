@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from obs.logs._vet import Known
 
 _new = object.__new__
+MOST_OWN = 64
+"""How many fields of its own a call may have for the fast way."""
 
 
 class Logger:
@@ -234,17 +236,19 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
                 bound = self._bytes
             except AttributeError:
                 bound = self._prepare()
-            own: dict[str, Any] | None = fields
+            own, tail = fields, None
             if (
                 # A dict of nothing that the collector knows holds no container, and
                 # nothing with methods of its own.
                 tracked(fields)
+                or len(fields) > MOST_OWN
                 or not (self._safe.issuperset(fields) or vet_names(fields, self._safe))
                 or not (seen.issuperset(fields.values()) or vet_values(fields.values()))
             ):
-                own = tidy(fields, self._safe)
-                if own is None:
+                tidied = tidy(fields, self._safe)
+                if tidied is None:
                     raise NotHarmless
+                own, tail = tidied
             scope: Any = scope_now()
             more, extra = None, b""
             if scope is not None:
@@ -270,7 +274,8 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
                 stamp = stamp_at(now)
             # A piece that is None, for it was not harmless, is a TypeError here.
             if own:
-                tail = dumps(own, None, newline)
+                if tail is None:
+                    tail = dumps(own, None, newline)
                 line = join((stamp, head, ids, extra, bound, b",", tail[1:]))
             else:
                 line = join((stamp, head, ids, extra, bound, b"}\n"))

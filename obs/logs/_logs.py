@@ -17,7 +17,7 @@ from obs.errors import DefinitionError, InvalidValue, shown, type_name
 from obs.limits import Limits
 from obs.logs._fields import SCOPE, Scope, fields_of
 from obs.logs._levels import NUMBERS, Levels, level_number
-from obs.logs._logger import ALIASES, Logger, expiring, fused, general, off
+from obs.logs._logger import ALIASES, MOST_OWN, Logger, expiring, fused, general, off
 from obs.logs._record import Lazy, Processor, formatted, made, processed, resolve
 from obs.logs._route import Outlet, Route
 from obs.logs._stamp import Stamps
@@ -31,6 +31,8 @@ _NAMES = 1_000
 _EVENTS = 1_024
 _EVENT_CHARS = 256
 _SETS = 1_024
+_MOST_BOUND = 32
+"""How many fields a piece has: with those of the call they stay below the limit."""
 Pieces: TypeAlias = tuple[bytes, bytes]
 _FIXED_BYTES = 128
 """What a record has besides event and fields: ids, time, and what goes around them."""
@@ -115,7 +117,7 @@ class Logs(Unique):
         self.intake = NoIntake() if intake is None else intake
         self._service = service
         self._limits = limits or Limits()
-        self._redact = redact
+        self._redact = _checked_redact(redact)
         self._levels = Levels(
             level_number("Logs: level", level), self.clock.monotonic_ns
         )
@@ -375,11 +377,14 @@ class Logs(Unique):
         node.log_ids = ids.encode()
         return node.log_ids
 
-    def tidy(self, fields: dict[str, Any], known: Known) -> dict[str, Any] | None:
-        """Give a call's own fields made plain; None where they mean more than they say."""
-        if not known.taken.isdisjoint(fields):
+    def tidy(
+        self, fields: dict[str, Any], known: Known
+    ) -> tuple[dict[str, Any], bytes] | None:
+        """Give a call's own fields made plain, and encoded; None for the general way."""
+        if len(fields) > MOST_OWN or not known.taken.isdisjoint(fields):
             return None
-        return self._plain(fields)
+        plain = self._plain(fields)
+        return None if plain is None else (plain, json_line(plain))
 
     def _plain(self, fields: dict[str, Any]) -> dict[str, Any] | None:
         """Give fields made plain, if that changes no name, cuts nothing and means nothing."""
@@ -395,6 +400,8 @@ class Logs(Unique):
         """Encode fields as a piece of a line; None where a line needs the general way."""
         if not fields:
             return b""
+        if len(fields) > _MOST_BOUND:
+            return None
         is_plain = (
             not is_tracked(fields)
             and self.vet.names(fields, Known(()))
@@ -406,10 +413,12 @@ class Logs(Unique):
     def _formatted(self, event: Any, args: tuple[Any, ...]) -> Any:
         try:
             return formatted(event, args)
-        except Exception as raised:
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
             text = f"log: {shown(event)} does not take {len(args)} values by %."
             self.diag.invalid("format", text, "logs")
-            return f"{event} {args!r}"
+            return f"{event} {shown(args)}" if type(event) is str else event
 
     def _place(self, node: Node | None) -> tuple[int, int, int]:
         """Give the time and the ids of a position."""
@@ -500,8 +509,16 @@ def _as_it_is(text: str) -> str:
     return text
 
 
+def _checked_redact(redact: Redaction | None) -> Redaction | None:
+    is_one = all(hasattr(redact, name) for name in ("mask", "is_secret", "text"))
+    if redact is not None and not is_one:
+        text = f"Logs: redact got {shown(redact)}, needs a Redactor or None."
+        raise DefinitionError(text)
+    return redact
+
+
 def _checked(routes: Iterable[Route]) -> list[Route]:
-    found = list(routes)
+    found = list(routes) if isinstance(routes, Iterable) else [routes]
     for route in found:
         if not isinstance(route, Route):
             text = f"Logs: routes got {shown(route)}, needs Route objects."
