@@ -26,6 +26,7 @@ import obs
 from obs import DefinitionError, Limits, MetricFamily, Obs
 from obs._context import CURRENT, current
 from obs.delivery import Intake
+from obs.logs import Logs, Route, lazy
 from obs.metrics import SLOT_CELLS, THREAD_CELLS, Registry, _registry
 from obs.model import Ack, Batch, Delivery, Payload, Snapshot, TraceContext, delta
 from obs.runtime._gc import GcPauses
@@ -93,24 +94,26 @@ class Pushed:
     """An instance with a push exporter, one in each process: its lanes have threads."""
 
     name = "pushed"
-    signals = frozenset(["traces"])
+    signals = frozenset(["logs", "traces"])
     delivery = Delivery()
 
     def __init__(self) -> None:
-        self._arrived = self._before = 0
+        self._arrived: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()
 
     @functools.cached_property
     def tel(self) -> Obs:
         """The instance; started."""
-        tel = Obs("pushed", runtime=False, exporters=[self])
+        routes = [Route(null(), format="json")]
+        tel = Obs("pushed", runtime=False, exporters=[self], routes=routes)
         tel.start()
         return tel
 
     def encode(self, batch: Batch) -> Iterable[Payload]:
-        return [Payload(b"", len(batch.records))]
+        return [Payload(batch.signal, len(batch.records))]
 
     def send(self, payload: Payload, deadline: float) -> Ack:
-        self._arrived += payload.records
+        self._arrived[str(payload.body)] += payload.records
         return Ack(payload.records)
 
     def close(self, deadline: float) -> None:
@@ -122,15 +125,21 @@ class Pushed:
 
     def forked(self) -> None:
         """Count from zero, as the ledger does."""
-        self._arrived = self._before = 0
+        self._arrived.clear()
+        self._before.clear()
 
-    def __len__(self) -> int:
-        return self._flushed() - self._before
+    def totals(self) -> dict[str, int]:
+        """Give what has arrived since the beginning."""
+        now = self._flushed()
+        return {
+            "pushed": now["traces"] - self._before["traces"],
+            "pushed.logs": now["logs"] - self._before["logs"],
+        }
 
-    def _flushed(self) -> int:
+    def _flushed(self) -> Counter[str]:
         if "tel" in self.__dict__:
             self.tel.flush(SECONDS)
-        return self._arrived
+        return self._arrived.copy()
 
 
 PUSHED = Pushed()
@@ -160,7 +169,13 @@ class Subject:
         default_cells = _registry.default_cells
         _registry.default_cells = lambda: self.cells
         try:
-            self.tel = Obs("survival", runtime=False, limits=limits, sampler=sampler)
+            self.tel = Obs(
+                "survival",
+                runtime=False,
+                limits=limits,
+                sampler=sampler,
+                routes=[Route(null(), format="json")],
+            )
         finally:
             _registry.default_cells = default_cells
         assert self.tel.metrics.cells is self.cells
@@ -194,9 +209,7 @@ class Subject:
         A histogram has two, ``.count`` and ``.sum``. Digits at the end of a name do not
         count, so that metrics that a call makes by the dozen have one total.
         """
-        totals: Counter[str] = Counter(
-            {"spans": len(self.finished), "pushed": len(PUSHED)}
-        )
+        totals: Counter[str] = Counter({"spans": len(self.finished), **PUSHED.totals()})
         for call, intake in self.intakes.items():
             totals[call] = len(intake) + intake.lost.read() + intake.late.read()
         for family in now:
@@ -278,6 +291,7 @@ class Call(NamedTuple):
 
 INVALID = {"dropped.invalid": 1}
 DURATION = {"operation.duration.count": 1, "spans": 1}
+FAILURE = {**DURATION, "log.records": 1}
 DURATIONS = ("operation.duration", "cpython.gc.pause.duration", "time", "time.call")
 IN_FLIGHT = ("operation.in_flight", "track", "track.call")
 """Totals that are 0 whenever nothing runs."""
@@ -839,7 +853,7 @@ def labelled_operation(value: Any) -> Prepare:
 
 OPERATIONS = [
     Call("operation", operation("plain"), DURATION, storm=True),
-    Call("operation.raise", operation("plain", Failed), DURATION, storm=True),
+    Call("operation.raise", operation("plain", Failed), FAILURE, storm=True),
     Call("operation.cancelled", operation("plain", CancelledError), DURATION),
     Call("operation.aborted", operation("plain", SystemExit), DURATION),
     Call("operation.not_found", operation("plain", NotFound), DURATION),
@@ -853,12 +867,12 @@ OPERATIONS = [
     Call("operation.text", labelled_operation(Color.RED), DURATION),
     Call("operation.other", labelled_operation(1.5), {**DURATION, **INVALID}),
     Call("coroutine", operation("coroutine"), DURATION, storm=True),
-    Call("coroutine.raise", operation("coroutine", Failed), DURATION),
+    Call("coroutine.raise", operation("coroutine", Failed), FAILURE),
     Call("generator", operation("generator"), DURATION, storm=True),
-    Call("generator.raise", operation("generator", Failed), DURATION),
+    Call("generator.raise", operation("generator", Failed), FAILURE),
     Call("generator.close", operation("closed_generator"), DURATION),
     Call("async_generator", operation("async_generator"), DURATION),
-    Call("async_generator.raise", operation("async_generator", Failed), DURATION),
+    Call("async_generator.raise", operation("async_generator", Failed), FAILURE),
     Call("async_generator.close", operation("closed_async_generator"), DURATION),
     Call(
         "async_generator.throw",
@@ -1029,6 +1043,125 @@ DELIVERY = [
 ]
 
 
+# --- logs ------------------------------------------------------------------------------
+
+
+def null() -> Any:
+    return open(os.devnull, "ab", buffering=0)
+
+
+def logged(
+    *args: Any, bound: Any = None, level: str = "info", **fields: Any
+) -> Prepare:
+    """A record that goes the fast way, or what of it can."""
+
+    def prepare(subject: Subject) -> Callable[[], object]:
+        log = subject.tel.logger("survival", **(bound or {}))
+        return partial(getattr(log, level), *args, **fields)
+
+    return prepare
+
+
+def logged_anew(subject: Subject) -> Callable[[], object]:
+    """Each time another event and value, a new logger, and a new millisecond."""
+    log = subject.tel.logger("survival")
+    numbers = itertools.count()
+
+    def call() -> None:
+        number = next(numbers)
+        subject.tel.logs.stamps.cell[0] = (0, b"")
+        log.bind(**{f"b{number % 100}": number}).info(f"x {number}", a=number / 7)
+
+    return call
+
+
+def logged_in_a_span(subject: Subject) -> Callable[[], object]:
+    log = subject.tel.logger("survival")
+
+    def call() -> None:
+        with subject.other.span("s"):
+            log.info("x", a=1)
+            log.info("x", a=[1])
+
+    return call
+
+
+def logged_in_a_scope(subject: Subject) -> Callable[[], object]:
+    log = subject.tel.logger("survival")
+
+    def call() -> None:
+        with subject.tel.logs.fields(a=1) as scope:
+            scope.bind(b=2)
+            log.info("x")
+
+    return call
+
+
+def logged_exception(subject: Subject) -> Callable[[], object]:
+    log = subject.tel.logger("survival")
+
+    def call() -> None:
+        try:
+            raise Failed
+        except Failed:
+            log.exception("x")
+
+    return call
+
+
+def logged_widely(subject: Subject) -> Callable[[], object]:
+    """Two routes, a processor, somebody who listens: the general way."""
+    logs = Logs(
+        "survival",
+        routes=[Route(null(), format=it) for it in ("logfmt", "terminal")],
+        diag=subject.tel.metrics.diag,
+    )
+    logs.add_processors(lambda logger, level, fields: fields)
+    logs.listen(lambda record: None)
+    log = logs.logger("wide")
+    return lambda: log.info("x", a=1)
+
+
+def logged_for_a_time(subject: Subject) -> Callable[[], object]:
+    """A level that was said for a time that is over, and is found out again."""
+    logs = Logs("survival", routes=[Route(null())], diag=subject.tel.metrics.diag)
+    log = logs.logger("timed")
+
+    def call() -> None:
+        type(log).until = 0
+        log.info("x")
+
+    logs.set_level("timed", "debug", for_seconds=60)
+    return call
+
+
+def pushed_log(subject: Subject) -> Callable[[], object]:
+    return partial(PUSHED.tel.logger("pushed").info, "x", a=1)
+
+
+LOGGED = {"log.records": 1}
+LOGS = [
+    Call("log", logged("x", a=1, b="text", c=0.5), LOGGED, storm=True),
+    Call("log.off", logged("x", a=1, level="debug"), storm=True),
+    Call("log.bound", logged("x", bound={"a": 1, "b": [2]}), LOGGED, storm=True),
+    Call("log.anew", logged_anew, LOGGED, storm=True),
+    Call("log.formatted", logged("%s of %s", 1, 2), LOGGED, storm=True),
+    Call("log.unformatted", logged("%d", "x"), {**LOGGED, **INVALID}),
+    Call("log.list", logged("x", items=[1, {"a": 2}]), LOGGED, storm=True),
+    Call("log.secret", logged("x", password="x", note="Bearer abcdefgh12345"), LOGGED),
+    Call("log.control", logged("a\nb", c="\x1b[0m"), LOGGED),
+    Call("log.clash", logged("x", bound={"a": 1}, a=2, level="error"), LOGGED),
+    Call("log.lazy", logged("x", a=lazy(lambda: 1)), LOGGED, storm=True),
+    Call("log.caller", logged("x", caller=True, stack_info=True), LOGGED),
+    Call("log.exception", logged_exception, LOGGED, storm=True),
+    Call("log.span", logged_in_a_span, {"log.records": 2}, storm=True),
+    Call("log.scope", logged_in_a_scope, LOGGED, storm=True),
+    Call("log.wide", logged_widely, storm=True),
+    Call("log.timed", logged_for_a_time),
+    Call("log.pushed", pushed_log, {"pushed.logs": 1}, storm=True),
+]
+
+
 # --- what it says about itself, and the runtime ----------------------------------------
 
 
@@ -1074,7 +1207,8 @@ ITSELF = [
 ]
 
 CALLS = {
-    call.name: call for call in [*METRICS, *OPERATIONS, *TRACES, *DELIVERY, *ITSELF]
+    call.name: call
+    for call in [*METRICS, *OPERATIONS, *TRACES, *DELIVERY, *LOGS, *ITSELF]
 }
 STORM = [call for call in CALLS.values() if call.storm]
 PAST_LIMITS = ("dropped.cardinality",)
