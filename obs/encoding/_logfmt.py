@@ -51,7 +51,10 @@ def _percent(found: re.Match[str]) -> str:
 
 
 def _value(value: Any) -> str:
-    text = value if type(value) is str else json_line(value)[:-1].decode()
+    kind = type(value)
+    if kind is int:
+        return str(value)
+    text = value if kind is str else json_line(value)[:-1].decode()
     if text and _NOT_BARE.search(text) is None:
         return text
     return f'"{_TO_ESCAPE.sub(_escape, text)}"'

@@ -22,7 +22,9 @@ _DIM, _BOLD, _KEY, _RED, _END = "\x1b[2m", "\x1b[1m", "\x1b[36m", "\x1b[31m", "\
 _LEVEL_COLUMNS, _EVENT_COLUMNS = 8, 24
 _TRACE_DIGITS = 8
 _NEEDS_QUOTES = frozenset(" =\"'\\")
+_ERROR = "exception.type", "exception.message"
 _STACKS = "stack", "exception.stacktrace"
+_BESIDE = frozenset({*_ERROR, *_STACKS})
 BAR = "    | "
 """Begins each line of a stack. No record begins so: a time or a dash does."""
 _FIRST_LINES, _LAST_LINES = 10, 50
@@ -60,8 +62,10 @@ def terminal_line(record: LogRecord, *, color: bool) -> str:
     logger = printable(plain.name(record.logger))
     fields = plain.mapping(record.fields)
     paint = _paint if color else _leave
-    stacks = [_taken(fields, name) for name in _STACKS]
-    error = _error(fields)
+    error, stacks = "", []
+    if not _BESIDE.isdisjoint(fields):
+        error = _error(fields)
+        stacks = [_taken(fields, name) for name in _STACKS]
     tail = [paint(f"[{logger}]", _DIM)] if logger else []
     tail += [f"{paint(_value(k), _KEY)}={_value(v)}" for k, v in fields.items()]
     if trace := hex_id(record.trace, 32):
@@ -119,7 +123,7 @@ def _taken(fields: dict[str, Any], name: str) -> str:
 
 
 def _error(fields: dict[str, Any]) -> str:
-    found = [_taken(fields, f"exception.{part}") for part in ("type", "message")]
+    found = [_taken(fields, name) for name in _ERROR]
     return ": ".join(printable(text) for text in found if text)
 
 

@@ -88,7 +88,7 @@ _SLOW = [
     *(lambda: range(10**9), lambda: [[""] * 1024] * 1024),
 ]  # fmt: skip
 _QUICK = [
-    *(Exploding, Exiting, Lying, Torn, circle, object),
+    *(circle, object),
     *(lambda: Wide("a\nb"), lambda: Number(7), lambda: Color.RED, lambda: Color),
     *(lambda: float("nan"), lambda: float("-inf"), lambda: 1 << 64, lambda: 10**5_000),
     *(lambda: b"\xff\x00\x1b", lambda: bytearray(b"abc"), lambda: memoryview(b"mem")),
@@ -99,7 +99,7 @@ _QUICK = [
     *(lambda: {1, 2}, lambda: deque([1]), lambda: UserString("us")),
     *(lambda: MappingProxyType({"a": 1}), lambda: (n for n in range(3))),
 ]  # fmt: skip
-MAKERS = _SLOW + _QUICK
+MAKERS = [*_SLOW, *_QUICK, Exploding, Exiting, Lying, Torn]
 
 characters = st.characters(exclude_categories=())
 texts = st.text(characters, max_size=20)
@@ -259,14 +259,17 @@ class Reading(enum.IntEnum):
 
 
 _MORE = [
-    *(Minefield, Fatally, OfMeta, LyingDict, LyingText, Pairs, Array, Point, Growing),
-    *(lambda: Reading.LOW, lambda: Real(2.5), lambda: OfMeta, lambda: ..., lambda: len),
+    *(Array, Point, lambda: Reading.LOW, lambda: Real(2.5), lambda: ..., lambda: len),
     *(lambda: dt.timedelta(1), lambda: fractions.Fraction(1, 3), lambda: 1j),
     *(lambda: {"level": "error", "": {"": ""}, "a b": "\n"}, lambda: KeyError),
     *(lambda: [("authorization", "x")], lambda: {frozenset(): {(1, "\n"): ()}}),
     *(lambda: -(1 << 63), lambda: 5e-324, lambda: -0.0, lambda: 1e300, lambda: ""),
     *(lambda: [[], {}, ()], lambda: memoryview(b"12345678").cast("d")),
     lambda: ExceptionGroup("many\n", [ValueError("\x1b[2J")]),
+]  # fmt: skip
+_RAISING = [
+    *(Exploding, Exiting, Lying, Torn, Minefield, Fatally, OfMeta, lambda: OfMeta),
+    *(LyingDict, LyingText, Pairs, Growing),
 ]  # fmt: skip
 _HUGE = [
     *(lambda: "\n=" * (5 * 2**20), lambda: b"\x00\xc3" * (5 * 2**20)),
@@ -285,10 +288,11 @@ _NAMES = [
     *("time", "level", "event", "logger", "service", "trace_id", "span_id", "field.time"),
     *("field.field.time", "order", "user id", "a=b", "a%3Db", "", " ", "\n", "…", "value"),
     *("exception.type", "exception.message", "exception.stacktrace", "stack", "\x1b[31m"),
-    *(1, None, True, 2.5, b"x", b"\xff", (1, "\n"), frozenset({1}), Color.RED, Lying()),
-    *(Exploding(), Exiting(), Wide("w\n"), object, Reading.LOW, "time\n", "é", "\ud800"),
+    *(1, None, True, 2.5, b"x", b"\xff", (1, "\n"), frozenset({1}), Color.RED),
+    *(Wide("w\n"), object, Reading.LOW, "time\n", "é", "\ud800"),
 ]  # fmt: skip
 
+_RAISING_NAMES = [Exploding(), Exiting(), Lying()]
 LEVELS = ("trace", "debug", "info", "warning", "error", "critical")
 
 
@@ -298,6 +302,7 @@ class Spray:
     def __init__(self, seed):
         self._random = random.Random(seed)
         self._values = [make() for make in _QUICK + _MORE]
+        self._raising = [make() for make in _RAISING]
         self._huge = [make() for make in _SLOW + _HUGE]
 
     def records(self, count):
@@ -321,16 +326,20 @@ class Spray:
         return {self._name(): self._value() for _ in names}
 
     def _name(self):
-        return self._one_of(_NAMES) if self._random.random() < 0.5 else self._text()
+        chance = self._random.random()
+        if chance < 0.5:
+            return self._text()
+        return self._one_of(_NAMES if chance < 0.99 else _RAISING_NAMES)
 
     def _value(self, depth=3):
         chance = self._random.random()
         if chance < 0.5:
             return self._text()
-        if chance < 0.999:
-            one = self._one_of(self._values) if chance < 0.8 else chance
-            return one if chance < 0.9 or not depth else self._container(depth - 1)
-        return self._one_of(self._huge)
+        if chance < 0.8:
+            return self._one_of(self._values) if chance < 0.75 else chance
+        if chance < 0.99:
+            return self._container(depth - 1) if depth else None
+        return self._one_of(self._raising if chance < 0.9998 else self._huge)
 
     def _container(self, depth):
         items = [self._value(depth) for _ in range(int(self._random.random() * 4))]

@@ -3,6 +3,8 @@
 import json
 import re
 
+from obs.encoding import json_line
+
 # What go-logfmt's decoder takes, and nothing else: pairs with a value, one space between.
 _PAIR = re.compile(
     r"""([^\x00-\x20"=\ufffd]+)=
@@ -26,7 +28,16 @@ def read_logfmt(line):
         found = _PAIR.match(text, at)
         assert found, f"no pair at {at}: {text[at : at + 40]!r}"
         name, quoted, bare = found.groups()
-        value = bare if quoted is None else json.loads(f'"{quoted}"', strict=False)
-        pairs.append((name, value))
+        if quoted and "\\" in quoted:
+            quoted = json.loads(f'"{quoted}"', strict=False)
+        pairs.append((name, bare if quoted is None else quoted))
         at = found.end()
     return pairs
+
+
+def as_texts(data):
+    """Give what a reader of logfmt finds of a dict of ``log_dict``; names are mended."""
+    return [
+        (name, value if type(value) is str else json_line(value).decode()[:-1])
+        for name, value in data.items()
+    ]
