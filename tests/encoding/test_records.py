@@ -67,6 +67,16 @@ def test_two_fields_never_become_one():
     assert (found["field.time"], found["field.field.time"]) == (1, 2)
 
 
+def test_a_traceback_stays_in_its_line():
+    stack = 'Traceback:\n  File "a.py"\nKeyError\n'
+    record = LogRecord(NOON, "error", "x", fields={"exception.stacktrace": stack})
+    line = json_line(log_dict(record))
+    assert line.endswith(
+        b',"exception.stacktrace":"Traceback:\\n  File \\"a.py\\"\\nKeyError\\n"}\n'
+    )
+    assert strict(line)["exception.stacktrace"] == stack
+
+
 def test_fields_that_are_no_mapping_are_kept():
     found = log_dict(LogRecord(NOON, "info", "x", fields=[1, 2]))
     assert found["value"] == [1, 2]

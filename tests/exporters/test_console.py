@@ -95,6 +95,15 @@ def test_log_records_are_lines_without_color_where_there_is_no_terminal():
     )
 
 
+def test_a_traceback_stands_below_its_record():
+    fields = {"exception.type": "KeyError", "exception.stacktrace": "Traceback:\n  a"}
+    records = [LogRecord(NOON, "error", "lost", fields=fields), LOGS.records[0]]
+    lines = text_of(Batch("logs", SHOP, records=records)).split("\n")
+    assert lines[0].endswith(" KeyError")
+    assert lines[1:3] == ["    | Traceback:", "    |   a"]
+    assert lines[3].endswith(" id=7")
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
-from obs.encoding import printable, rfc3339, terminal_line
+from obs.encoding import printable, rfc3339, terminal_line, wants_color
 from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, MetricFamily, Payload, SpanRecord
 from obs.waterfall import MAX_WIDTH, MIN_WIDTH, waterfall
@@ -32,6 +32,8 @@ _DRAWN_WITH = "├─└│█▏▎▍▌▋▊▉▐•✗…╷µ"
 
 class ConsoleExporter:
     """Shows spans as waterfalls, log records as lines and metrics as tables.
+
+    A log record is one line; its traceback, if it has one, stands below it behind a bar.
 
     For development: what ends within one push is drawn together, so a trace whose spans
     end in different pushes is drawn in parts.
@@ -127,7 +129,7 @@ class ConsoleExporter:
 
     def _logs(self, batch: Batch) -> tuple[str, int]:
         color = self._color == "always" or (
-            self._color == "auto" and _wants_color(self._stream)
+            self._color == "auto" and wants_color(self._stream, os.environ)
         )
         found = [attempt(terminal_line, it, color=color) for it in batch.records]
         lines = [f"{line}\n" for line in found if line is not None]
@@ -187,15 +189,6 @@ def _title(batch: Batch, seconds: float) -> str:
 def _first_start(batch: Batch) -> int:
     starts = [block.start_ns for family in batch.families for block in family.blocks]
     return min((start for start in starts if start), default=batch.time_ns)
-
-
-def _wants_color(stream: Any) -> bool:
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    try:
-        return bool(stream.isatty())
-    except Exception:  # noqa: BLE001 - closed, or has none
-        return False
 
 
 def _width(stream: Any) -> int:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from obs.encoding import sane
 from obs_exporters.otlp._logs import encode_logs
+from tests.encoding.hostile import Spray
 from tests.exporters.otlp.oracle import (
     LOG,
     START,
@@ -114,3 +116,12 @@ def test_fields_that_cannot_go_out_are_counted_in_the_record():
     record = one(LOG._replace(fields={"": 1, "b": 2}))
     assert pairs(record.attributes) == [("b", 2)]
     assert record.dropped_attributes_count == 1
+
+
+def test_whatever_is_sane_goes_out_whole():
+    records = [sane(record)[0] for record in Spray(6).records(3_000)]
+    found = [record for _, record in logs_in(encoded(*records))]
+    assert len(found) == 3_000
+    assert sum(record.dropped_attributes_count for record in found) == 0
+    sent = sorted(len(record.attributes) for record in found)
+    assert sent == sorted(len(record.fields) for record in records)
