@@ -4,6 +4,7 @@ import atexit
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from obs._clock import SystemClock
@@ -35,7 +36,11 @@ from obs.protocols import (
     Propagator,
     Sampler,
 )
+from obs.redact import DEFAULT, check_redact
 from obs.trace import Tracer
+
+if TYPE_CHECKING:
+    from obs.encoding._redaction import Redaction
 
 
 class Obs(Unique):
@@ -52,6 +57,8 @@ class Obs(Unique):
         runtime: Whether process, interpreter and garbage collector are watched.
         sampler: Decides which traces are recorded; when None all are, unless upstream has
             decided otherwise.
+        redact: Masks secrets in spans, such as ``Redactor(keys=["iban"])``; None switches
+            that off.
         propagators: The formats of headers: ``tracecontext baggage b3 b3multi jaeger``,
             or objects of one's own; the first that finds a context counts, all are
             written.
@@ -88,6 +95,7 @@ class Obs(Unique):
         exporters: Iterable[Exporter] = (),
         runtime: bool = True,
         sampler: Sampler | None = None,
+        redact: "Redaction | None" = DEFAULT,
         propagators: Iterable[str | Propagator] = ("tracecontext", "baggage"),
         trust: str = "continue",
         classify: Classify | None = None,
@@ -97,6 +105,7 @@ class Obs(Unique):
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
+        check_redact(redact)
         find_resource = ProcessResource(service, version, environment, resource)
         diag = Diag(service, strict=strict, clock=clock)
         metrics = Registry(limits, clock=clock, diag=diag)
@@ -113,7 +122,7 @@ class Obs(Unique):
             diag=diag,
         )
         spans = Intake("traces")
-        listeners = Listeners(trace, spans.put)
+        listeners = Listeners(trace, spans.put, redact)
         hooks: list[Hook] = [GcGuard()]
         if runtime:
             from obs.runtime import Runtime  # noqa: PLC0415 - psutil, platform
@@ -130,7 +139,15 @@ class Obs(Unique):
         self._lifecycle = Lifecycle(
             exporters,
             lambda name: InstanceSource(metrics, listeners, diag, find_resource, name),
-            partial(make_lanes, spans, trace, metrics, find_resource, shutdown_timeout),
+            partial(
+                make_lanes,
+                spans,
+                trace,
+                metrics,
+                find_resource,
+                shutdown_timeout,
+                redact,
+            ),
             hooks,
             diag,
             shutdown_timeout,

@@ -15,6 +15,7 @@ from obs.trace import Span, SpanReader, Tracer
 
 if TYPE_CHECKING:
     from obs.delivery._lanes import Lanes
+    from obs.encoding._redaction import Redaction
 
 
 class SelfCollector:
@@ -47,13 +48,14 @@ def make_lanes(
     registry: Registry,
     resource: Callable[[], Resource],
     shutdown_timeout: float,
+    redact: "Redaction | None",
 ) -> "Lanes":
     """Make the lanes of an instance, with their metrics in its registry."""
     # Loaded here: it costs 5 ms that only who pushes shall pay.
     from obs.delivery._collector import LanesCollector  # noqa: PLC0415 - see above
     from obs.delivery._lanes import Lanes  # noqa: PLC0415 - see above
 
-    read = SpanReader(tracer.limits, tracer.diag).sized
+    read = SpanReader(tracer.limits, tracer.diag, redact).sized
 
     def ready(span: Span) -> tuple[SpanRecord, int] | None:
         # What began before a fork is running in the parent too, and ends there.
@@ -78,17 +80,25 @@ class Listeners:
     Args:
         tracer: Whose spans.
         put: Gets every span too, before them and with or without them.
+        redact: What masks secrets in what they get.
     """
 
-    def __init__(self, tracer: Tracer, put: Callable[[Span], object]) -> None:
+    def __init__(
+        self,
+        tracer: Tracer,
+        put: Callable[[Span], object],
+        redact: "Redaction | None",
+    ) -> None:
         self._tracer = tracer
+        self._redact = redact
         self._put = tracer.sink = put
         self._receivers: tuple[Callable[[SpanRecord], object], ...] = ()
         self._busy: set[int] = set()
 
     def add(self, receive: Callable[[SpanRecord], object]) -> None:
         """Hand each span to ``receive`` from now on."""
-        self._read = SpanReader(self._tracer.limits, self._tracer.diag).read
+        tracer = self._tracer
+        self._read = SpanReader(tracer.limits, tracer.diag, self._redact).read
         self._receivers = (*self._receivers, receive)
         self._tracer.sink = self._hand_on
 
