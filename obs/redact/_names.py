@@ -8,7 +8,12 @@ LONGEST = 256
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 
-_ANYWHERE = frozenset(
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ANYWHERE = _set(
     """
     accesskey accesstoken accountkey apikey apitoken appkey authcode authkey authtoken
     authorization backupcode bearer cardnumber clientsecret cookie cookies credential
@@ -17,7 +22,7 @@ _ANYWHERE = frozenset(
     phpsessid privatekey pwd recoverycode refreshtoken secret secretkey secrets
     securitycode sessid sessionid sessionkey sharedkey signature signingkey sshkey ssn
     storagekey token totp verificationcode xcsrf xsrf xsrftoken
-    """.split()
+    """
 )
 """Words, and pairs of words run together, that make a name secret wherever they stand."""
 
@@ -30,15 +35,15 @@ _ENDS = (
 _LAST = frozenset({"auth", "pass", "pin", "session"})
 """Words that make a name secret as its last one alone."""
 
-_OWNERS = frozenset(
+_OWNERS = _set(
     """
     access api auth bearer client csrf device id jwt oauth oauth2 push refresh reset
     security session user xsrf
-    """.split()
+    """
 )
 """Before ``tokens``, of which language models use many that are no secrets."""
 
-_TELLS = frozenset(
+_TELLS = _set(
     """
     accepted age alg algorithm allowed arn at attempts audience backend banner bucket
     budget bytes changed changes consent cost count counts created date days disabled
@@ -50,21 +55,23 @@ _TELLS = frozenset(
     samesite scheme scope scopes score seconds secure service size sizes state status
     store strength timestamp title total totals ttl type types updated uri url usage used
     valid validity verified version warning
-    """.split()
+    """
 )
 """A name that ends so tells something about a secret: ``token_count``."""
 
-_ASKS = frozenset(
-    "allow allows can count enable forgot has is max min must n needs no num requires "
-    "should show total with".split()
+_ASKS = _set(
+    """
+    allow allows can count enable forgot has is max min must n needs no num requires
+    should show total with
+    """
 )
 """A name that begins so is a number, or a yes or no: ``has_password``."""
 
 _NOT_BEFORE = {"id": frozenset({"credential", "credentials", "token"})}
 _NOT_AFTER = {
-    "pass": frozenset("boarding first last multi next render second single".split()),
-    "pin": frozenset("board drop gpio led map".split()),
-    "signature": frozenset("call function method type".split()),
+    "pass": _set("boarding first last multi next render second single"),
+    "pin": _set("board drop gpio led map"),
+    "signature": _set("call function method type"),
 }
 
 
@@ -101,7 +108,8 @@ def is_secret(name: Sequence[str]) -> bool:
     """
     if not name or name[-1] in _TELLS or (len(name) > 1 and name[0] in _ASKS):
         return False
-    return name[-1] in _LAST and _goes(name, len(name) - 1) or _is_in(name)
+    is_last = name[-1] in _LAST and _goes(name, len(name) - 1)
+    return is_last or _is_in(name)
 
 
 def _is_in(name: Sequence[str]) -> bool:

@@ -54,8 +54,7 @@ _VALUE = re.compile(
 )
 _NO_SECRET = re.compile(
     r"(?i:none|null|nil|undefined|true|false|str|bytes|int|float|bool|object|any"
-    r"|%s|%\(\w{1,64}\)s|\$\d{1,3}|[?*.…_-]+|-----BEGIN|=.*)",
-    re.DOTALL,
+    r"|%s|%\(\w{1,64}\)s|\$\d{1,3}|[?*.…_=-]+|-----BEGIN)"
 )
 
 
@@ -66,7 +65,8 @@ def mask_pairs(text: str, is_secret: IsSecret) -> str:
     pairs = list(_pairs(text, is_secret))
     if not pairs:
         return text
-    found, done = [], 0
+    found: list[str] = []
+    done = 0
     closing = _closing(text)
     for pair in reversed(pairs):
         start, stop = _value(text, pair, closing) if pair.at >= done else (0, 0)
@@ -101,7 +101,8 @@ def _is_second(match: re.Match[str], name: str, is_secret: IsSecret) -> bool:
 
 def _closing(text: str) -> dict[int, int]:
     """Give where what each bracket opens ends, behind the bracket that closes it."""
-    found, opened = {}, []
+    found: dict[int, int] = {}
+    opened = []
     for match in _BRACKET.finditer(text):
         if match[0] in "[({":
             opened.append(match.start())
@@ -115,16 +116,19 @@ def _value(text: str, pair: Pair, closing: dict[int, int]) -> tuple[int, int]:
     opened = _OPEN.match(text, pair.at)
     if opened is not None:
         start = opened.end()
-        stop = closing.get(start) or _end_of_line(text, start)
-        return start, _UNQUOTED.match(text, stop).end()
+        stop = closing.get(start) or _end(_LINE, text, start)
+        return start, _end(_UNQUOTED, text, stop)
     match = _VALUE.match(text, pair.at)
-    group = match.lastindex
-    start, stop = match.span(group)
-    if pair.is_header and group == _BARE:
-        stop = _end_of_line(text, start)
+    if match is None or match.lastindex is None:  # the last of its forms may be empty
+        return pair.at, pair.at
+    start, stop = match.span(match.lastindex)
+    if pair.is_header and match.lastindex == _BARE:
+        stop = _end(_LINE, text, start)
     is_none = _NO_SECRET.fullmatch(text, start, stop) is not None
     return (start, start) if is_none else (start, stop)
 
 
-def _end_of_line(text: str, start: int) -> int:
-    return _LINE.match(text, start).end()
+def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    """Give where a pattern ends that matches anywhere."""
+    match = pattern.match(text, start)
+    return start if match is None else match.end()

@@ -77,10 +77,7 @@ class Redactor:
         """Give a text with its secrets masked; the same object where it has none."""
         if type(text) is not str:
             text = str.__str__(text)
-        if _is_harmless(text):
-            found = text
-        else:
-            found = self._masked(text)
+        found = text if _is_harmless(text) else self._masked(text)
         for pattern, group in self._patterns:
             found = pattern.sub(group, found)
         return text if found == text else found

@@ -50,6 +50,7 @@ _SHAPES = [
 ]
 
 _RUN = re.compile(r"[0-9](?<!\w.)(?<!\d\..)(?:[ -]?[0-9]){12,}+")
+_POINT = re.compile(r"\.\d")
 _GROUPS = re.compile(r"[0-9]+|[ -]")
 _CARD = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
@@ -131,12 +132,12 @@ def _cards(match: re.Match[str]) -> str:
     """Mask the cards in one run of digits, groups apart by one space or hyphen."""
     groups = _GROUPS.findall(match[0])  # digits, separator, digits, ...
     after = match.string[match.end() : match.end() + 2]
-    is_open = after[:1].isalnum() or after[:1] == "_"
-    if is_open or (after[:1] == "." and after[1:].isdigit()):
-        groups[-1] = "x"  # it goes on: no number of its own
+    # The last group may go on: as a word, or as a number with a point.
+    goes_on = after[:1].isalnum() or after[:1] == "_" or _POINT.match(after)
+    whole = groups[:-1] if goes_on else groups
     found, first = [], 0
     while first < len(groups):
-        last = _card_end(groups, first)
+        last = _card_end(whole, first)
         found.append(groups[first] if last < first else MASK)
         first = max(first, last) + 1
     return "".join(found)
@@ -145,13 +146,14 @@ def _cards(match: re.Match[str]) -> str:
 def _card_end(groups: list[str], first: int) -> int:
     """Give the index of the last group of the longest card that begins here, or -1."""
     digits, end = "", -1
-    if len(groups[first]) >= 4:
-        for last in range(first, len(groups), 2):
-            digits += groups[last]
-            if len(digits) > _LONGEST_CARD:
-                break
-            if len(digits) > 12 and _CARD.fullmatch(digits) and _checks(digits):
-                end = last
+    if first >= len(groups) or len(groups[first]) < 4:
+        return end
+    for last in range(first, len(groups), 2):
+        digits += groups[last]
+        if len(digits) > _LONGEST_CARD:
+            break
+        if len(digits) > 12 and _CARD.fullmatch(digits) and _checks(digits):
+            end = last
     return end
 
 
