@@ -60,7 +60,8 @@ class Obs(Unique):
         log_format: The form of logs on stderr: ``json``, ``logfmt``, ``terminal``, or
             ``auto``, which is the terminal's form on a terminal, else JSON.
         routes: Where logs go instead of stderr; see ``obs.logs.Route``.
-        redact: Masks secrets in logs and spans; None switches that off.
+        redact: Masks secrets in logs and spans, such as ``Redactor(keys=["iban"])``; None
+            switches that off.
         sampler: Decides which traces are recorded; when None all are, unless upstream has
             decided otherwise.
         propagators: The formats of headers: ``tracecontext baggage b3 b3multi jaeger``,
@@ -141,6 +142,7 @@ class Obs(Unique):
             limits=limits,
             clock=clock,
             diag=diag,
+            redact=redact,
         )
         listeners = Listeners(trace, logs, intakes[1].put)
         hooks: list[Hook] = [GcGuard()]

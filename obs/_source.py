@@ -57,7 +57,7 @@ def make_lanes(
     from obs.delivery._lanes import Lanes  # noqa: PLC0415 - see above
 
     registry, logs, tracer = parts
-    read = SpanReader(tracer.limits, tracer.diag).sized
+    read = SpanReader(tracer.limits, tracer.diag, tracer.redact).sized
 
     def ready(span: Span) -> tuple[SpanRecord, int] | None:
         # What began before a fork is running in the parent too, and ends there.
@@ -96,7 +96,8 @@ class Listeners:
 
     def add(self, receive: Callable[[SpanRecord], object]) -> None:
         """Hand each span to ``receive`` from now on."""
-        self._read = SpanReader(self._tracer.limits, self._tracer.diag).read
+        tracer = self._tracer
+        self._read = SpanReader(tracer.limits, tracer.diag, tracer.redact).read
         self._receivers = (*self._receivers, receive)
         self._tracer.sink = self._hand_on
 

@@ -11,6 +11,7 @@ import textwrap
 import pytest
 
 from obs import DefinitionError, Obs, StartFailed
+from obs.redact import Redactor
 from obs.testing import MemoryExporter
 
 
@@ -401,6 +402,12 @@ def test_an_instance_that_recorded_and_never_started_says_so_at_exit(
             "limits got {'series': 5}, needs Limits(series=...).",
         ),
         ({"clock": 5}, "clock got 5, needs time_ns() and monotonic_ns()."),
+        ({"redact": True}, "redact got True, needs a Redactor(...), or None for none."),
+        (
+            {"redact": Redactor},
+            "redact got <class 'obs.redact._redactor.Redactor'>, needs a Redactor(...), or "
+            "None for none.",
+        ),
         ({"classify": 5}, "classify got 5, needs a function that takes an exception."),
         ({"exporters": 5}, "Obs: exporters got 5, needs a list of exporters."),
         (

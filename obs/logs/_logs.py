@@ -24,7 +24,7 @@ from obs.logs._stamp import Stamps
 from obs.logs._vet import RESERVED, Known, Vet
 from obs.model import Level, LogRecord
 from obs.protocols import Clock
-from obs.redact import DEFAULT
+from obs.redact import DEFAULT, check_redact
 
 _NAMES = 1_000
 """How many loggers of different names there may be; the others are one, ``other``."""
@@ -117,7 +117,8 @@ class Logs(Unique):
         self.intake = NoIntake() if intake is None else intake
         self._service = service
         self._limits = limits or Limits()
-        self._redact = _checked_redact(redact)
+        check_redact(redact)
+        self._redact = redact
         self._levels = Levels(
             level_number("Logs: level", level), self.clock.monotonic_ns
         )
@@ -507,14 +508,6 @@ def _never(name: str) -> bool:
 def _as_it_is(text: str) -> str:
     """Mask nothing."""
     return text
-
-
-def _checked_redact(redact: Redaction | None) -> Redaction | None:
-    is_one = all(hasattr(redact, name) for name in ("mask", "is_secret", "text"))
-    if redact is not None and not is_one:
-        text = f"Logs: redact got {shown(redact)}, needs a Redactor or None."
-        raise DefinitionError(text)
-    return redact
 
 
 def _checked(routes: Iterable[Route]) -> list[Route]:

@@ -1,7 +1,7 @@
 """A finished span as a record: limits kept, values made sane. Not on a hot path."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obs._context import context_of
 from obs._diag import Diag
@@ -10,6 +10,9 @@ from obs.limits import Limits
 from obs.model import NO_BAGGAGE, SpanEvent, SpanLink, SpanRecord
 from obs.trace._span import Details, Span
 from obs.trace._values import Cleaner
+
+if TYPE_CHECKING:
+    from obs.encoding._redaction import Redaction
 
 _NO_DETAILS = Details()
 _FIXED_BYTES = 256
@@ -24,13 +27,17 @@ class SpanReader:
     Args:
         limits: What one record may hold.
         diag: Where what is cut is counted.
+        redact: What masks secrets; None: nothing does.
     """
 
-    def __init__(self, limits: Limits, diag: Diag) -> None:
+    def __init__(
+        self, limits: Limits, diag: Diag, redact: "Redaction | None" = None
+    ) -> None:
         from obs._stacks import render  # noqa: PLC0415 - traceback, tokenize
 
         self._limits = limits
         self._diag = diag
+        self._redact = redact
         self._render = render
 
     def read(self, span: Span) -> SpanRecord:
@@ -39,7 +46,7 @@ class SpanReader:
 
     def sized(self, span: Span) -> tuple[SpanRecord, int]:
         """Give the record of a span that has ended, and about how many bytes it has."""
-        clean = Cleaner(self._limits, self._diag, self._render)
+        clean = Cleaner(self._limits, self._diag, self._render, self._redact)
         details = span.details or _NO_DETAILS
         cut = dict(details.cut)
         start_ns = details.start_ns or span.started + span.offset

@@ -31,6 +31,7 @@ from obs.errors import shown, type_name
 from obs.limits import Limits
 from obs.model import NO_BAGGAGE, Outcome, SpanKind, SpanLink, TraceContext
 from obs.propagation import Propagation, written_sampled
+from obs.redact import DEFAULT, check_redact
 from obs.trace._ids import random_bits
 from obs.trace._sampling import Always, ParentBased, check_sampler
 from obs.trace._scopes import Deadline, wrap
@@ -40,6 +41,7 @@ from obs.trace._values import attributes_of, context_in, link_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from obs.encoding import Redaction
     from obs.protocols import Clock, Propagator, Sampler
     from obs.protocols import Span as SpanProtocol
 
@@ -73,6 +75,7 @@ class Tracer(Unique):
         limits: How much a span may hold.
         clock: Where time comes from; for tests.
         diag: Where what is dropped is counted.
+        redact: Masks secrets where finished spans are read; None switches that off.
         sink: Gets each finished span, on the thread that ended it; None: nobody does. In
             a forked child it is to ignore those that ``started`` before ``forked_ns``:
             they are running in the parent too.
@@ -80,6 +83,7 @@ class Tracer(Unique):
     Attributes:
         limits: As given.
         diag: As given.
+        redact: As given.
         clock: As given.
         now: The monotonic clock, in ns.
         sink: As given; it may be changed at any time.
@@ -102,12 +106,15 @@ class Tracer(Unique):
         limits: Limits | None = None,
         clock: Clock | None = None,
         diag: Diag | None = None,
+        redact: Redaction | None = DEFAULT,
         sink: Callable[[Span], object] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.diag = diag or Diag()
         self.clock: Clock = clock or SystemClock()
         self.now: Callable[[], int] = self.clock.monotonic_ns
+        check_redact(redact)
+        self.redact = redact
         self.sink = sink
         self.forked_ns = 0
         self._sampler = check_sampler(

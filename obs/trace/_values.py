@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from obs._diag import Diag
+    from obs.encoding._redaction import Redaction
     from obs.limits import Limits
     from obs.trace._tracer import Tracer
 
@@ -26,6 +27,8 @@ DEPTH = 8
 """Containers inside containers deeper than this are shown as text."""
 ITEMS = 1_024
 """How many items of a container are kept."""
+MARGIN = 256
+"""How many characters past the longest text are read: a secret may lie across its end."""
 COPIED = 8 * ITEMS
 """How many items of all the containers in one value are kept."""
 
@@ -159,19 +162,25 @@ class Cleaner:
             record together may have.
         diag: Where cut values are counted.
         render: Gives the text of a stack.
+        redact: What masks secrets; None: nothing does.
 
     Attributes:
         left: How many bytes there are still room for; below 0 where they were too many.
     """
 
-    __slots__ = ("_chars", "_diag", "_render", "left")
+    __slots__ = ("_chars", "_diag", "_redact", "_render", "left")
 
     def __init__(
-        self, limits: Limits, diag: Diag, render: Callable[[Stack], str] = repr
+        self,
+        limits: Limits,
+        diag: Diag,
+        render: Callable[[Stack], str] = repr,
+        redact: Redaction | None = None,
     ) -> None:
         self._chars = limits.value_chars
         self.left = limits.record_bytes
         self._diag = diag
+        self._redact = redact
         self._render = render
 
     @property
@@ -192,7 +201,7 @@ class Cleaner:
             text = "" if self.is_full else self.name(name)
             if self.is_full:
                 break
-            sane[text] = self.value(value)
+            sane[text] = self._named(text, value, DEPTH)
         return sane
 
     def name(self, name: Any) -> str:
@@ -202,7 +211,11 @@ class Cleaner:
 
     def text(self, text: str, *, keep_end: bool = False) -> str:
         """Give text of bounded length that can be encoded; cut at its end, or before it."""
-        fits = _cut(text, self._chars, keep_end=keep_end)
+        whole, is_cut = text, False
+        if self._redact is not None:
+            most = len(text) if keep_end else self._chars
+            whole, is_cut = _masked(text, self._redact, most)
+        fits = _cut(whole, self._chars, keep_end=keep_end)
         size = len(fits)
         if not fits.isascii():
             # A lone surrogate would spoil the whole batch.
@@ -214,10 +227,15 @@ class Cleaner:
             room = self.left if fits.isascii() else self.left // 4
             fits = _cut(fits, room - 2, keep_end=keep_end) if room > 2 else ""
             self.left = size = len(fits.encode())
-        if len(fits) < len(text):
+        if is_cut or len(fits) < len(whole):
             self._diag.truncated("traces")
         self.left -= size
         return fits
+
+    def _named(self, name: str, value: Any, depth: int) -> Any:
+        if self._redact is not None and self._redact.is_secret(name):
+            return self.text(self._redact.mask)
+        return self.value(value, depth)
 
     def value(self, value: Any, depth: int = DEPTH) -> Any:
         """Give a sane value."""
@@ -257,8 +275,13 @@ class Cleaner:
             return self.text(shown(value))
         if isinstance(value, Mapping):
             items = self._some(value.items())
-            return {self.name(k): self.value(v, depth - 1) for k, v in items}
-        return [self.value(item, depth - 1) for item in self._some(value)]
+            names = ((self.name(name), item) for name, item in items)
+            return {name: self._named(name, item, depth - 1) for name, item in names}
+        found = [self.value(item, depth - 1) for item in self._some(value)]
+        # A header, in a list of pairs.
+        if len(found) == 2 and type(found[0]) is str:
+            found[1] = self._named(found[0], found[1], depth - 1)
+        return found
 
     def _some(self, items: Iterable[Any]) -> Iterator[Any]:
         for index, item in enumerate(items):
@@ -287,6 +310,18 @@ def _is_container(value: Any) -> bool:
     return isinstance(value, _CONTAINERS) and not isinstance(
         value, str | bytes | bytearray
     )
+
+
+def _masked(text: str, redact: Redaction, most: int) -> tuple[str, bool]:
+    """Give a text without secrets, and whether it was too long to be read to its end.
+
+    Nothing is left of a secret that lies across the end: what is read past ``most`` goes,
+    even if masks have made the text shorter.
+    """
+    if len(text) <= most + MARGIN:
+        return redact.text(text), False
+    found = redact.text(text[: most + MARGIN] + "…")
+    return found[: -MARGIN - 1] + "…", True
 
 
 def _cut(text: str, chars: int, *, keep_end: bool) -> str:

@@ -182,7 +182,7 @@ def test_log_records_is_a_metric(written):
                                 "logfmt, terminal."),
         ({"routes": ["x"]}, "Logs: routes got 'x', needs Route objects."),
         ({"routes": 5}, "Logs: routes got 5, needs Route objects."),
-        ({"redact": "x"}, "Logs: redact got 'x', needs a Redactor or None."),
+        ({"redact": "x"}, "redact got 'x', needs a Redactor(...), or None for none."),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_refused_at_once(given, text):
