@@ -1,0 +1,1 @@
+"""Log records: key-value, correlated, routed, safe."""
