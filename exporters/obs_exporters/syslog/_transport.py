@@ -3,8 +3,9 @@
 import errno
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from obs_exporters._http_connection import (
     MOST_SECONDS,
@@ -127,11 +128,14 @@ class Link(Connection):
         Closed with something unread (as the tickets that TLS servers send at once), the
         kernel would end it by a reset, and the peer lose what it has not read.
         """
-        peer = self._socket
+        peer: Any = self._socket
         try:
             if peer is not None:
                 peer.settimeout(0)
-                # The descriptor's own, past TLS, which would wait for the peer.
+                if hasattr(peer, "unwrap"):
+                    with suppress(OSError):  # it says so, and would wait for the peer
+                        peer.unwrap()
+                # The descriptor's own from here on, past TLS.
                 socket.socket.shutdown(peer, socket.SHUT_WR)
                 while (left := deadline - monotonic()) > 0:
                     peer.settimeout(left)
