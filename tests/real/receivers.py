@@ -317,7 +317,7 @@ input(type="imptcp" address="{HOST}" port="{self.port}")
 input(type="imptcp" path="{here}/stream")
 input(type="imtcp" address="{HOST}" port="{self._tls_port}")
 input(type="imuxsock" socket="{here}/datagrams" useSpecialParser="off"
-  parseHostname="on" useSysTimeStamp="off" rateLimit.interval="0")
+  parseHostname="on" ignoreTimestamp="off" useSysTimeStamp="off" rateLimit.interval="0")
 template(name="json" type="list" option.jsonf="on") {{ {fields} }}
 action(type="omfile" file="{self._output}" template="json")
 """
