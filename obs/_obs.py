@@ -162,7 +162,13 @@ class Obs(Unique):
         self._lifecycle = Lifecycle(
             exporters,
             lambda name: InstanceSource(metrics, listeners, diag, find_resource, name),
-            partial(make_lanes, intakes, (metrics, logs, trace), find_resource, shutdown_timeout),
+            partial(
+                make_lanes,
+                intakes,
+                (metrics, logs, trace),
+                find_resource,
+                shutdown_timeout,
+            ),
             hooks,
             diag,
             shutdown_timeout,

@@ -16,7 +16,14 @@ from obs._context import (
     put_back,
 )
 from obs._exceptions import marks_of
-from obs._outcome import FAILURES, Classify, Rules, check_rule, error_type_of, outcome_of
+from obs._outcome import (
+    FAILURES,
+    Classify,
+    Rules,
+    check_rule,
+    error_type_of,
+    outcome_of,
+)
 from obs.catalog import CATALOG
 from obs.errors import DefinitionError, shown, type_name
 from obs.logs import Logs

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from obs_exporters.otel import OTelExporter
     from obs_exporters.otlp import OTLPExporter
     from obs_exporters.prometheus import PrometheusExporter
+    from obs_exporters.syslog import SyslogExporter
     from obs_exporters.zipkin import ZipkinExporter
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "OTLPExporter",
     "OTelExporter",
     "PrometheusExporter",
+    "SyslogExporter",
     "Tls",
     "ZipkinExporter",
     "exporter_from_url",
@@ -29,6 +31,7 @@ _HOME = {
     "OTLPExporter": "otlp",
     "OTelExporter": "otel",
     "PrometheusExporter": "prometheus",
+    "SyslogExporter": "syslog",
     "Tls": "_http_client",
     "ZipkinExporter": "zipkin",
     "exporter_from_url": "_url",

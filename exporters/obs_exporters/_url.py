@@ -21,6 +21,7 @@ def exporter_from_url(url: str) -> Exporter:
     | ``prometheus://127.0.0.1:9464`` | ``PrometheusExporter`` with a server of its own |
     | ``otlp://127.0.0.1:4318``, ``otlps://…`` | ``OTLPExporter``, ``?protocol=grpc`` too |
     | ``zipkin://127.0.0.1:9411``, ``zipkins://…`` | ``ZipkinExporter`` |
+    | ``syslog://127.0.0.1:514?protocol=tcp``, ``syslog:///dev/log`` | ``SyslogExporter`` |
     | ``jsonl:///var/log/app.jsonl``, ``jsonl:-`` | ``JsonLinesExporter``; ``-``: stdout |
     | ``console:``, ``console:-`` | ``ConsoleExporter`` on stderr; ``-``: stdout |
 
@@ -115,6 +116,20 @@ def _zipkin(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     return ZipkinExporter(_http(parts, port, 9411), **options)
 
 
+def _syslog(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.syslog import SyslogExporter  # noqa: PLC0415 - only what is asked for
+
+    path = unquote(parts.path)
+    if parts.netloc:
+        _no_path(parts)
+        if "@" in parts.netloc:
+            text = "exporter URL: syslog: got a user, needs host and port alone."
+            raise DefinitionError(text)
+        return SyslogExporter(parts.netloc, **options)
+    options.setdefault("protocol", "unix" if path else "udp")
+    return SyslogExporter(path or "127.0.0.1:514", **options)
+
+
 def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     from obs_exporters.jsonl import JsonLinesExporter  # noqa: PLC0415 - only what is asked for
 
@@ -178,6 +193,15 @@ _OTLP: _Converters = {
     "temporality": str,
     "max_bytes": int,
 }
+_SYSLOG: _Converters = {
+    **_PUSH,
+    "protocol": str,
+    "facility": str,
+    "app_name": str,
+    "hostname": str,
+    "sd_id": str,
+    "max_message_bytes": int,
+}
 _JSONL: _Converters = {
     **_PUSH,
     "signals": _list,
@@ -197,6 +221,7 @@ _KINDS = {
     "otlps": _Kind(_otlp, _OTLP),
     "zipkin": _Kind(_zipkin, _PUSH),
     "zipkins": _Kind(_zipkin, _PUSH),
+    "syslog": _Kind(_syslog, _SYSLOG),
     "jsonl": _Kind(_jsonl, _JSONL),
     "console": _Kind(_console, _CONSOLE),
 }

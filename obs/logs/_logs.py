@@ -178,9 +178,9 @@ class Logs(Unique):
     def fields(self, **fields: Any) -> Scope:
         """Give a block whose records have these fields, whichever logger makes them.
 
-            with tel.logs.fields(request_id=rid) as request:
-                ...
-                request.bind(user=user.id)
+        with tel.logs.fields(request_id=rid) as request:
+            ...
+            request.bind(user=user.id)
         """
         return Scope(self, fields, self._piece)
 
@@ -263,7 +263,12 @@ class Logs(Unique):
         self._guarded(name, level, event, args, {**bound, **fields}, None)
 
     def tell(
-        self, logger: Logger, level: Level, event: str, fields: dict[str, Any], node: Node
+        self,
+        logger: Logger,
+        level: Level,
+        event: str,
+        fields: dict[str, Any],
+        node: Node,
     ) -> None:
         """Make a record of something that has happened at this place of a trace."""
         self._guarded(logger.name, level, event, (), {**logger.bound, **fields}, node)

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from obs._diag import Diag
 from obs.encoding import json_line, log_dict, logfmt_line, terminal_line, wants_color
@@ -33,7 +33,9 @@ class Route:
         self, sink: Any = "stderr", *, level: str = "trace", format: str = "auto"
     ) -> None:
         if format not in FORMATS:
-            text = f"Route: format got {shown(format)}, needs one of {', '.join(FORMATS)}."
+            text = (
+                f"Route: format got {shown(format)}, needs one of {', '.join(FORMATS)}."
+            )
             raise DefinitionError(text)
         self.sink = sink
         self.level = level_number("Route: level", level)

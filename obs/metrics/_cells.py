@@ -35,6 +35,7 @@ class Cells(NamedTuple):
 SLOT_CELLS = Cells(SlotCounter, SlotUpDown, SlotGauge, SlotHistogram)
 THREAD_CELLS = Cells(ThreadCounter, ThreadUpDown, ThreadGauge, ThreadHistogram)
 
+
 def default_cells() -> Cells:
     """Give slots where a ``+=`` on them is known to be exact, else cells for each thread."""
     return SLOT_CELLS if plus_is_exact() else THREAD_CELLS

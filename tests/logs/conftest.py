@@ -85,7 +85,7 @@ def general(logs, monkeypatch):
     """Note each call that takes the general way."""
     calls = []
     guarded = logs._guarded
-    monkeypatch.setattr(logs, "_guarded", lambda *call: [calls.append(call[2]), guarded(*call)][1])
+    monkeypatch.setattr(
+        logs, "_guarded", lambda *call: [calls.append(call[2]), guarded(*call)][1]
+    )
     return calls
-
-

@@ -67,7 +67,9 @@ def test_what_a_worker_thread_binds_is_seen_afterwards(logs, log, written):
     assert fields(written) == [{"a": 1, "user": "u"}]
 
 
-def test_what_a_synchronous_dependency_binds_is_seen_by_the_endpoint(logs, log, written):
+def test_what_a_synchronous_dependency_binds_is_seen_by_the_endpoint(
+    logs, log, written
+):
     async def request():
         with logs.fields(request="r"):
             await asyncio.to_thread(logs.bind, user="u")

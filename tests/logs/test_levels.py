@@ -21,7 +21,14 @@ def least(levels, name):
 
 @pytest.mark.parametrize(
     ("word", "number"),
-    [("trace", 5), ("debug", 10), ("INFO", 20), ("warn", 30), ("fatal", 50), ("off", OFF)],
+    [
+        ("trace", 5),
+        ("debug", 10),
+        ("INFO", 20),
+        ("warn", 30),
+        ("fatal", 50),
+        ("off", OFF),
+    ],
 )
 def test_levels_are_words(word, number):
     assert level_number("x", word) == number
@@ -39,7 +46,14 @@ def test_what_is_no_level_is_refused(bad):
 
 @pytest.mark.parametrize(
     ("number", "level"),
-    [(-1, "trace"), (0, "trace"), (9, "trace"), (10, "debug"), (25, "info"), (99, "critical")],
+    [
+        (-1, "trace"),
+        (0, "trace"),
+        (9, "trace"),
+        (10, "debug"),
+        (25, "info"),
+        (99, "critical"),
+    ],
 )
 def test_a_number_counts_as_the_level_that_it_reaches(number, level):
     assert level_of(number) == level
@@ -126,5 +140,8 @@ def test_a_pattern_is_text(levels, bad):
 def test_a_time_is_seconds(levels, bad):
     with pytest.raises(DefinitionError) as raised:
         levels.set("db", "info", bad)
-    assert str(raised.value) == f"set_level: for_seconds got {bad!r}, needs seconds above 0."
+    assert (
+        str(raised.value)
+        == f"set_level: for_seconds got {bad!r}, needs seconds above 0."
+    )
     assert levels.least("db") == (20, None)

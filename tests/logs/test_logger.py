@@ -136,15 +136,21 @@ def test_events_that_are_no_text(log, written):
     assert events == ["5", "None", "bytes", "['a']", "<Hostile>"]
 
 
-@pytest.mark.parametrize("error", [ValueError, SystemExit, GeneratorExit, RecursionError])
+@pytest.mark.parametrize(
+    "error", [ValueError, SystemExit, GeneratorExit, RecursionError]
+)
 def test_a_hostile_value_reaches_nobody(log, logs, written, error):
     log.info("x", a=1, bad=Hostile(error))
     log.bind(bad=Hostile(error)).info("x")
     log.info(Hostile(error))
     log.info("%s", Hostile(error))
-    log.info("x", **{"a": lazy(Hostile(error).fail)})
+    log.info("x", a=lazy(Hostile(error).fail))
     found = written.lines()
-    assert [len(found), found[0]["bad"], found[1]["bad"]] == [5, "<Hostile>", "<Hostile>"]
+    assert [len(found), found[0]["bad"], found[1]["bad"]] == [
+        5,
+        "<Hostile>",
+        "<Hostile>",
+    ]
     assert found[4]["a"] == f"<lazy: {error.__name__}: no>"
 
 
@@ -263,9 +269,7 @@ def test_bind_adds_and_new_replaces(log, written):
     two.try_unbind("a", "z").info("x")
     one.info("x", b=5)
     log.info("x")
-    found = [
-        {k: v for k, v in line.items() if len(k) == 1} for line in written.lines()
-    ]
+    found = [{k: v for k, v in line.items() if len(k) == 1} for line in written.lines()]
     assert found == [{"c": 4}, {"b": 3}, {"b": 3}, {"a": 1, "b": 5}, {}]
 
 
@@ -323,7 +327,11 @@ def test_a_thousand_fields_are_cut_to_the_limit(make, written):
 
 def test_is_enabled(make):
     log = make(level="warning").logger()
-    assert [log.is_enabled(it) for it in ("info", "warning", "loud")] == [False, True, True]
+    assert [log.is_enabled(it) for it in ("info", "warning", "loud")] == [
+        False,
+        True,
+        True,
+    ]
     assert [log.is_enabled_for(it) for it in (20, 30)] == [False, True]
     assert log.get_effective_level() == 30
 
@@ -358,7 +366,10 @@ def test_more_than_a_thousand_loggers_share_one(logs, written, capfd):
     names = [line["logger"] for line in written.lines()]
     assert names[:1_000] == [f"n{n}" for n in range(1_000)]
     assert names[1_000:] == ["other"] * 10
-    assert "there are 1000 loggers; what 'n1000' logs is 'other'." in capfd.readouterr().err
+    assert (
+        "there are 1000 loggers; what 'n1000' logs is 'other'."
+        in capfd.readouterr().err
+    )
 
 
 def test_records_are_counted_by_level_and_logger(logs, log):

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.real.receivers import Collector, Jaeger, Zipkin
+from tests.real.receivers import Collector, Jaeger, Rsyslog, Zipkin
 from tests.real.servers import (
     NotInstalled,
     Prometheus2,
@@ -44,6 +44,11 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="session")
 def zipkin() -> Iterator[Zipkin]:
     yield from _running(Zipkin)
+
+
+@pytest.fixture(scope="session")
+def rsyslogd() -> Iterator[Rsyslog]:
+    yield from _running(Rsyslog)
 
 
 @pytest.fixture(scope="session")

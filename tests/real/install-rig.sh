@@ -7,6 +7,7 @@
 #   bin/collector               OpenTelemetry Collector, built from Go modules as
 #                               collector-builder.yaml says, about 2 minutes
 #   bin/zipkin.jar              from Maven, seconds
+#   bin/rsyslogd                from Debian packages, unpacked into rsyslog/
 #   bin/jaeger                  built from Go modules, 3 to 10 minutes; only by name
 #
 #   install-rig.sh              all of these but jaeger
@@ -15,7 +16,7 @@
 # What is there is left alone; a version changed below is built again.
 set -euo pipefail
 
-SERVERS="prometheus2 prometheus3 collector zipkin"
+SERVERS="prometheus2 prometheus3 collector zipkin rsyslogd"
 OPTIONAL="jaeger"
 
 PROMETHEUS3=v0.314.0 # how the Go module numbers its 3.x releases
@@ -78,20 +79,40 @@ go_build() { # MODULE VERSION REPLACE TAGS PACKAGE ..
   quietly go build -tags "$tags" -ldflags "-s -w" -o . "${@/#/$module/}"
 }
 
+unpack() { # PACKAGE ..; Debian packages, into this folder
+  has apt-get || fail "$1 comes from a Debian package, and apt-get is missing"
+  # Root is only needed where the package lists are missing or out of date.
+  if ! apt-get download "$@" >/dev/null 2>&1; then
+    as_root apt-get update
+    quietly apt-get download "$@"
+  fi
+  local package
+  for package in *.deb; do dpkg-deb -x "$package" .; done
+}
+
 prometheus2() {
   local key="debian 2"
   is_kept prometheus2 "$key" && is_kept promtool2 "$key" && return
-  has apt-get || fail "prometheus2 comes from a Debian package, and apt-get is missing"
-  # Root is only needed where the package lists are missing or out of date.
-  if ! apt-get download prometheus >/dev/null 2>&1; then
-    as_root apt-get update
-    quietly apt-get download prometheus
-  fi
-  dpkg-deb -x prometheus_*.deb .
+  unpack prometheus
   usr/bin/prometheus --version 2>&1 | grep -q 'version 2\.' ||
     fail "this system's package is no Prometheus 2:" prometheus_*.deb
   keep usr/bin/prometheus prometheus2 "$key"
   keep usr/bin/promtool promtool2 "$key"
+}
+
+rsyslogd() {
+  local key="debian 1" modules libraries
+  is_kept rsyslogd "$key" && return
+  unpack rsyslog rsyslog-openssl libestr0 libfastjson4
+  modules=$(dirname "$(find usr -name imudp.so)")
+  libraries=$(dirname "$(find usr lib -name 'libestr.so.*' | head -n 1)")
+  printf '%s\n' '#!/bin/sh' "export LD_LIBRARY_PATH='$rig/rsyslog/$libraries'" \
+    "exec '$rig/rsyslog/usr/sbin/rsyslogd' -M '$rig/rsyslog/$modules' \"\$@\"" >wrapper
+  chmod +x wrapper
+  rm -rf "$rig/rsyslog" ./*.deb
+  mkdir "$rig/rsyslog"
+  cp -a ./* "$rig/rsyslog"
+  keep wrapper rsyslogd "$key"
 }
 
 prometheus3() {

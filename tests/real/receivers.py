@@ -1,11 +1,15 @@
-"""Servers that data is sent to, and what arrived: the Collector, Zipkin, Jaeger."""
+"""Servers that data is sent to, and what arrived: the Collector, Zipkin, Jaeger, rsyslog."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
+
+import trustme
 
 from tests.real.servers import HOST, NotInstalled, Server, find, free_port, http_call
 
@@ -59,7 +63,7 @@ def received(request: Json, signal: Signal) -> Iterator[Received]:
 
 
 class Collector(Server):
-    """The OpenTelemetry Collector: takes OTLP, writes each request to a file.
+    """The OpenTelemetry Collector: takes OTLP and syslog, writes each request to a file.
 
     A request is in the file within 0.1 s of its answer. The file is read whole each
     time, and all tests of the session share it: tell yours by the service's name.
@@ -71,6 +75,10 @@ class Collector(Server):
         super().__init__()
         self.http_url = f"http://{HOST}:{self.port}"
         self.grpc_address = f"{HOST}:{free_port()}"
+        self.syslog_addresses = {
+            "udp": f"{HOST}:{free_port()}",
+            "tcp": f"{HOST}:{free_port()}",
+        }
         self._health_port = free_port()
         self._output = self.folder / "received.jsonl"
 
@@ -85,13 +93,15 @@ class Collector(Server):
             "http": {"endpoint": f"{HOST}:{self.port}"},
             "grpc": {"endpoint": self.grpc_address},
         }
+        receivers = {"otlp": {"protocols": protocols}, **self._syslog()}
         pipelines = {
             signal: {"receivers": ["otlp"], "exporters": ["file"]}
-            for signal in ("traces", "metrics", "logs")
+            for signal in ("traces", "metrics")
         }
+        pipelines["logs"] = {"receivers": list(receivers), "exporters": ["file"]}
         return {
             "extensions": {"health_check": {"endpoint": f"{HOST}:{self._health_port}"}},
-            "receivers": {"otlp": {"protocols": protocols}},
+            "receivers": receivers,
             "exporters": {
                 "file": {"path": str(self._output), "flush_interval": "50ms"}
             },
@@ -101,6 +111,19 @@ class Collector(Server):
                 "pipelines": pipelines,
             },
         }
+
+    def _syslog(self) -> Json:
+        """Return its receivers of RFC 5424, which refuse what breaks a rule of it."""
+        found: Json = {}
+        for protocol, address in self.syslog_addresses.items():
+            listening: Json = {"listen_address": address}
+            more = {"enable_octet_counting": True} if protocol == "tcp" else {}
+            found[f"syslog/{protocol}"] = {
+                protocol: listening,
+                "protocol": "rfc5424",
+                **more,
+            }
+        return found
 
     def is_ready(self) -> bool:
         return http_call("GET", self._health_port, "/")[0] == 200
@@ -226,3 +249,92 @@ class Jaeger(Server):
         if status != 200:
             return []
         return list(received(json.loads(body)["result"], "Spans"))
+
+
+class Rsyslog(Server):
+    """rsyslog 8, which writes each message as a line of JSON.
+
+    `addresses` has one for each way in: udp, tcp, tls, and the paths of Unix sockets for
+    datagrams and for a stream.
+    """
+
+    program = "rsyslogd"
+
+    def __init__(self) -> None:
+        super().__init__()
+        tls_port = free_port()
+        self.addresses = {
+            "udp": f"{HOST}:{self.port}",
+            "tcp": f"{HOST}:{self.port}",
+            "tls": f"{HOST}:{tls_port}",
+            "unix": str(self.folder / "datagrams"),
+            "unix-stream": str(self.folder / "stream"),
+        }
+        self._tls_port = tls_port
+        self.ca_file = str(self.folder / "ca.pem")
+        self._output = self.folder / "received.jsonl"
+
+    def command(self) -> list[str]:
+        config = self.folder / "rsyslog.conf"
+        config.write_text(self._config())
+        issuer = trustme.CA()
+        issuer.cert_pem.write_to_path(self.ca_file)
+        mine = issuer.issue_cert(HOST)
+        mine.cert_chain_pems[0].write_to_path(str(self.folder / "cert.pem"))
+        mine.private_key_pem.write_to_path(str(self.folder / "key.pem"))
+        pid = str(self.folder / "pid")
+        return [find(self.program), "-n", "-f", str(config), "-i", pid]
+
+    def _config(self) -> str:
+        here = self.folder
+        properties = {
+            "priority": "pri",
+            "time": "timereported",
+            "host": "hostname",
+            "app": "app-name",
+            "process": "procid",
+            "id": "msgid",
+            "data": "structured-data",
+            "text": "msg",
+        }
+        fields = "".join(
+            f'property(outname="{ours}" name="{theirs}" format="jsonf"'
+            + (' dateFormat="rfc3339")' if ours == "time" else ")")
+            for ours, theirs in properties.items()
+        )
+        return f"""
+global(workDirectory="{here}" maxMessageSize="64k" defaultNetstreamDriver="ossl"
+  defaultNetstreamDriverCAFile="{self.ca_file}"
+  defaultNetstreamDriverCertFile="{here}/cert.pem"
+  defaultNetstreamDriverKeyFile="{here}/key.pem")
+module(load="imudp")
+module(load="imptcp")
+module(load="imtcp" streamDriver.name="ossl" streamDriver.mode="1"
+  streamDriver.authMode="anon")
+module(load="imuxsock" sysSock.use="off")
+input(type="imudp" address="{HOST}" port="{self.port}" rcvbufSize="4m")
+input(type="imptcp" address="{HOST}" port="{self.port}")
+input(type="imptcp" path="{here}/stream")
+input(type="imtcp" address="{HOST}" port="{self._tls_port}")
+input(type="imuxsock" socket="{here}/datagrams" useSpecialParser="off"
+  parseHostname="on" ignoreTimestamp="off" useSysTimeStamp="off" rateLimit.interval="0")
+template(name="json" type="list" option.jsonf="on") {{ {fields} }}
+action(type="omfile" file="{self._output}" template="json")
+"""
+
+    def is_ready(self) -> bool:
+        if not all(
+            Path(self.addresses[way]).exists() for way in ("unix", "unix-stream")
+        ):
+            return False
+        for protocol in ("tcp", "tls"):
+            host, port = self.addresses[protocol].split(":")
+            socket.create_connection((host, int(port)), timeout=1).close()
+        return True
+
+    def messages(self) -> list[dict[str, str]]:
+        """Return all messages so far: priority time host app process id data text."""
+        if not self._output.exists():
+            return []
+        lines = self._output.read_bytes().split(b"\n")[:-1]
+        return [json.loads(line) for line in lines]

@@ -218,8 +218,39 @@ def test_log_records(collector, way, service):
         "ok": True,
         "text": "é\n",
     }
+    assert "none" in found
+    assert late.scope["name"] == "orders"
+    assert (record["observedTimeUnixNano"]) == record["timeUnixNano"]
     assert outside.record["severityNumber"] == 1
+    assert outside.scope["name"] == "obs"
     assert "traceId" not in outside.record
+    assert "spanId" not in outside.record
+
+
+def test_the_levels_of_log_records(collector, way, service):
+    exporter = exporter_to(collector, way)
+    levels = {
+        "trace": 1,
+        "debug": 5,
+        "info": 9,
+        "warning": 13,
+        "error": 17,
+        "critical": 21,
+    }
+    records = [LogRecord(1, level, level) for level in levels]
+    batch = Batch("logs", Resource({"service.name": service}), Scope(), records)
+    for payload in exporter.encode(batch):
+        assert exporter.send(payload, monotonic() + 10).accepted == len(levels)
+    exporter.close(monotonic() + 1)
+    received = eventually(
+        lambda: (
+            len(mine(collector.logs(), service)) == len(levels)
+            and mine(collector.logs(), service)
+        )
+    )
+    found = {it.record["body"]["stringValue"]: it.record for it in received}
+    assert {each: it["severityNumber"] for each, it in found.items()} == levels
+    assert all(it["severityText"] == level for level, it in found.items())
 
 
 def test_a_thousand_spans_arrive_once(tel, collector, service):

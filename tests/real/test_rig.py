@@ -162,7 +162,8 @@ def test_promtool_finds_faults(request: pytest.FixtureRequest, version: int) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["prometheus2", "prometheus3", "collector", "zipkin", SLOW_JAEGER]
+    "name",
+    ["prometheus2", "prometheus3", "collector", "zipkin", "rsyslogd", SLOW_JAEGER],
 )
 def test_a_server_listens_on_this_machine_only(
     request: pytest.FixtureRequest, name: str

@@ -25,8 +25,10 @@ from typing import Any, NamedTuple
 import obs
 from obs import DefinitionError, Limits, MetricFamily, Obs
 from obs._context import CURRENT, current
+from obs._diag import Diag
 from obs.delivery import Intake
 from obs.logs import Logs, Route, lazy
+from obs.logs._descriptor import Descriptor
 from obs.metrics import SLOT_CELLS, THREAD_CELLS, Registry, _registry
 from obs.model import Ack, Batch, Delivery, Payload, Snapshot, TraceContext, delta
 from obs.runtime._gc import GcPauses
@@ -159,6 +161,7 @@ class Subject:
         finished: The spans that have ended.
         other: For further spans of a call, of which an exception may leave out some.
         intakes: Further intakes, by the name of the call that fills them.
+        pipes: What lines are written to, by the name of the call that writes them.
         elsewhere: What is done first of all, on another thread.
         before: A reading from after that.
     """
@@ -184,6 +187,7 @@ class Subject:
         self.other = Tracer(sampler=sampler)
         self.elsewhere: list[Callable[[], object]] = []
         self.intakes: dict[str, Intake] = {}
+        self.pipes: dict[str, Pipe] = {}
 
     def begin(self) -> None:
         """Do what comes before all calls."""
@@ -198,6 +202,8 @@ class Subject:
         PUSHED.forked()
         for intake in self.intakes.values():
             intake.forked()
+        for pipe in self.pipes.values():
+            pipe.forked()
 
     def read(self) -> Snapshot:
         """Give all numbers of this moment."""
@@ -212,6 +218,8 @@ class Subject:
         totals: Counter[str] = Counter({"spans": len(self.finished), **PUSHED.totals()})
         for call, intake in self.intakes.items():
             totals[call] = len(intake) + intake.lost.read() + intake.late.read()
+        for call, pipe in self.pipes.items():
+            totals[call] = pipe.read()
         for family in now:
             name = family.name.rstrip("0123456789")
             for point in family.points:
@@ -1046,6 +1054,54 @@ DELIVERY = [
 # --- logs ------------------------------------------------------------------------------
 
 
+class Pipe:
+    """A pipe, and a descriptor that writes one line to it again and again.
+
+    Args:
+        size: How long the line is.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.line = b"x" * (size - 1) + b"\n"
+        self._read, self._write = self._ends()
+        self._got = b""
+        self.sink = Descriptor(self._write, Diag(), name="pipe")
+
+    def read(self) -> int:
+        """Give how many lines have arrived, all of them whole."""
+        with suppress(BlockingIOError):
+            while True:
+                self._got += os.read(self._read, 65536)
+        # An exception between two lines may leave an empty one.
+        assert not self._got.replace(self.line, b"").strip(b"\n"), "a broken line"
+        return self._got.count(self.line)
+
+    def forked(self) -> None:
+        """Have a pipe of its own behind the same descriptor, in a forked child."""
+        self._got = b""
+        read, write = self._ends()
+        for fresh, old in ((read, self._read), (write, self._write)):
+            os.dup2(fresh, old)
+            os.close(fresh)
+
+    def __del__(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+    def _ends(self) -> tuple[int, int]:
+        read, write = os.pipe()
+        os.set_blocking(read, False)
+        return read, write
+
+
+def write_line(name: str, size: int) -> Prepare:
+    def prepare(subject: Subject) -> Callable[[], object]:
+        pipe = subject.pipes[name] = Pipe(size)
+        return partial(pipe.sink.write, pipe.line)
+
+    return prepare
+
+
 def null() -> Any:
     return open(os.devnull, "ab", buffering=0)
 
@@ -1159,6 +1215,8 @@ LOGS = [
     Call("log.wide", logged_widely, storm=True),
     Call("log.timed", logged_for_a_time),
     Call("log.pushed", pushed_log, {"pushed.logs": 1}, storm=True),
+    Call("line.short", write_line("line.short", 100), {"line.short": 1}),
+    Call("line.long", write_line("line.long", 5_000), {"line.long": 1}),
 ]
 
 
