@@ -243,15 +243,15 @@ class Lanes:
 
     def _start_threads(self) -> None:
         """Start the threads that there are not; what cannot be started is said."""
-        with self._starting:
-            try:
+        try:
+            with self._starting:
                 self._start_missing()
-            except RuntimeError as error:
-                # Since Python 3.12 there are no new ones when the interpreter ends; exit
-                # does their work in a moment.
-                if "shutdown" not in str(error):
-                    text = f"no thread could be started ({error}): only flush() sends."
-                    self.say("thread", text)
+        except RuntimeError as error:
+            # Since Python 3.12 there are no new ones when the interpreter ends; exit does
+            # their work in a moment.
+            if "shutdown" not in str(error):
+                text = f"no thread could be started ({error}): only flush() sends."
+                self.say("thread", text)
 
     def _start_missing(self) -> None:
         if self._is_running:
