@@ -467,19 +467,3 @@ def has_ended(child: int) -> bool:
 def test_no_child_gets_stuck_in_a_send_when_it_ends_as_its_lanes_start(tmp_path):
     path = str(tmp_path / "arrived")
     assert list(in_fresh(f"{__name__}:children_that_end_at_once", path, 8)) == [0]
-
-
-def modules_after_the_start(path: str) -> Iterator[bool]:
-    """Yield whether what the lanes import for the resource is there once they started."""
-    tel = make(path)
-    for name in [name for name in sys.modules if name == "socket"]:
-        del sys.modules[name]
-    tel.start()
-    yield "socket" in sys.modules
-    tel.close()
-
-
-def test_no_lane_imports_what_a_fork_could_leave_half_imported(tmp_path):
-    assert list(
-        in_fresh(f"{__name__}:modules_after_the_start", str(tmp_path / "a"))
-    ) == [True]

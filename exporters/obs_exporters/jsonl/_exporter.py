@@ -55,6 +55,8 @@ class JsonLinesExporter:
         DefinitionError: An argument breaks its rule.
     """
 
+    imports = ("orjson", "fcntl")
+
     def __init__(
         self,
         path_or_stream: str | os.PathLike[str] | IO[str] | IO[bytes],
