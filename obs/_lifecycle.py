@@ -94,6 +94,8 @@ class Lifecycle:
                 return
             self._is_running = self.ever_started = True
             try:
+                for hook in self._hooks:
+                    hook.start()
                 for exporter in list(self.exporters):
                     if _pulls(exporter):
                         self._start_one(exporter)
@@ -101,8 +103,6 @@ class Lifecycle:
             except BaseException:
                 self.close(self._timeout)
                 raise
-            for hook in self._hooks:
-                hook.start()
 
     def attach(self, exporter: Exporter) -> None:
         """Add an exporter, and start it if the instance runs."""

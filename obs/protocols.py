@@ -552,6 +552,9 @@ class PushExporter(Protocol):
         name: Unique among the exporters of an instance.
         signals: Of ``metrics``, ``logs``, ``traces``.
         delivery: How it wants to be driven.
+        imports: May be missing. Names of modules that ``encode`` and ``send`` import: they
+            are imported when the lane starts. A fork while another thread imports a module
+            leaves the child half of it, and who imports it there waits for ever.
     """
 
     name: str

@@ -50,6 +50,8 @@ a body that they cannot take, Zipkin to one that is too large.
 """
 
 _FROM_GATEWAYS = (502, 504)
+_IMPORTS = ("zlib", "email.utils", "encodings.idna")
+"""For bodies, for dates in Retry-After; the last is what ``getaddrinfo`` imports."""
 _SHOWN_BYTES = 200
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -67,6 +69,9 @@ class HttpClient:
         headers: Sent with each request, or a function that is asked for them each time.
         tls: Whom to trust and who to be, or an ``ssl.SSLContext``; None trusts the
             issuers of the system.
+
+    Attributes:
+        imports: The modules that a post may import.
 
     Raises:
         DefinitionError: An argument breaks its rule; no secret is in the text.
@@ -87,6 +92,9 @@ class HttpClient:
         self._headers = check_headers(exporter, headers)
         check_tls(exporter, tls, self._address.secure)
         self._tls = tls
+        self.imports: tuple[str, ...] = _IMPORTS
+        if self._address.secure:
+            self.imports += ("ssl",)
         self._context: ssl.SSLContext | None = None
         self._connection: Connection | None = None
         on_fork(self)

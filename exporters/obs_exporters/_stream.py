@@ -8,14 +8,16 @@ from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, ExportFailed, shown
 
 
-def check_stream(name: str, what: str, stream: object) -> None:
+def check_stream(
+    name: str, what: str, stream: object, needs: str = "a file object"
+) -> None:
     """Check that something can be written to.
 
     Raises:
         DefinitionError: It cannot.
     """
     if not callable(getattr(stream, "write", None)):
-        text = f"exporter {name!r}: {what} got {shown(stream)}, needs a file object."
+        text = f"exporter {name!r}: {what} got {shown(stream)}, needs {needs}."
         raise DefinitionError(text)
 
 

@@ -3,6 +3,8 @@
 import sys
 from _thread import start_new_thread
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
 from random import Random
 from threading import Lock
 from time import monotonic
@@ -26,6 +28,8 @@ from obs.protocols import PushExporter
 
 CHUNK = 64
 """How many records are made ready at once."""
+BY_TRACEBACK = ("ast", "tokenize")
+"""What ``traceback`` imports while it prints a span's exception."""
 
 Read: TypeAlias = Callable[[Any], "Sized | None"]
 """Makes of what was recorded a record and its size; None of what is not to be sent."""
@@ -133,9 +137,12 @@ class Lanes:
 
     def start(self) -> None:
         """Start the threads that are not running."""
-        # Here and not on a lane's thread: it imports a module, and a fork in the middle of
-        # that leaves the child a module whose lock nobody holds any more (seen on 3.13).
+        # Here and not on a lane's thread: all import modules, and a fork in the middle of
+        # that leaves the child half a module, for which who imports it waits for ever.
         self._resource()
+        _import(BY_TRACEBACK)
+        for worker in self.workers():
+            _import(getattr(worker.exporter, "imports", ()))
         if not self._is_running:
             self._is_running = True
             for name, worker in self._workers.items():
@@ -243,15 +250,15 @@ class Lanes:
 
     def _start_threads(self) -> None:
         """Start the threads that there are not; what cannot be started is said."""
-        with self._starting:
-            try:
+        try:
+            with self._starting:
                 self._start_missing()
-            except RuntimeError as error:
-                # Since Python 3.12 there are no new ones when the interpreter ends; exit
-                # does their work in a moment.
-                if "shutdown" not in str(error):
-                    text = f"no thread could be started ({error}): only flush() sends."
-                    self.say("thread", text)
+        except RuntimeError as error:
+            # Since Python 3.12 there are no new ones when the interpreter ends; exit does
+            # their work in a moment.
+            if "shutdown" not in str(error):
+                text = f"no thread could be started ({error}): only flush() sends."
+                self.say("thread", text)
 
     def _start_missing(self) -> None:
         if self._is_running:
@@ -350,6 +357,13 @@ def _exit_with_multiprocessing(lanes: Lanes) -> None:
     from multiprocessing.util import Finalize  # noqa: PLC0415 - it is who calls us
 
     Finalize(None, lanes.exit, exitpriority=0)
+
+
+def _import(modules: Sequence[str]) -> None:
+    """Import what there is; who needs the others says so on use."""
+    for module in modules:
+        with suppress(Exception):
+            import_module(module)
 
 
 def _close(workers: Sequence[Worker], deadline: float) -> None:

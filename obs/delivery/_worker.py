@@ -100,17 +100,21 @@ class Worker:
 
     def put(self, signal: str, records: Sequence[Sized], lost: int, late: int) -> None:
         """Take the records of a tick, and count those that the intake had no room for."""
+        (queue,) = (
+            it
+            for it in self.lane.queues
+            if isinstance(it, RecordQueue) and it.signal == signal
+        )
         with self._changed:
-            for queue in self.lane.queues:
-                if isinstance(queue, RecordQueue) and queue.signal == signal:
-                    full = queue.ledger.dropped["queue_full"]
-                    queue.drop("queue_full", lost)
-                    queue.drop("closed", late + (len(records) if self.is_over else 0))
-                    if not self.is_over:
-                        queue.put(records, monotonic())
-                    if new := queue.ledger.dropped["queue_full"] - full:
-                        self._say(f"full {signal}", f"no room: {new} {signal} dropped.")
+            full = queue.ledger.dropped["queue_full"]
+            queue.drop("queue_full", lost)
+            queue.drop("closed", late + (len(records) if self.is_over else 0))
+            if not self.is_over:
+                queue.put(records, monotonic())
+            new = queue.ledger.dropped["queue_full"] - full
             self._changed.notify_all()
+        if new:
+            self._say(f"full {signal}", f"no room: {new} {signal} dropped.")
 
     def hurry(self) -> None:
         """Have sent at once what there is."""

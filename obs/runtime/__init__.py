@@ -6,7 +6,7 @@ from obs.catalog import CATALOG, definitions
 from obs.metrics import Registry
 from obs.runtime._gc import GcPauses
 from obs.runtime._interpreter import InterpreterCollector, python_version
-from obs.runtime._process import ProcessCollector
+from obs.runtime._process import ProcessCollector, load
 
 __all__ = ["Runtime"]
 
@@ -30,6 +30,9 @@ class Runtime:
 
     def start(self) -> None:
         """Begin to time the pauses of the garbage collector; idempotent."""
+        # Not by who reads first, on a thread: a fork in the middle would leave the child
+        # half a module, for which who imports it waits for ever.
+        load()
         if self._pauses not in gc.callbacks:
             gc.callbacks.append(self._pauses)
 

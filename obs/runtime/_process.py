@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from obs.catalog import CATALOG
@@ -10,6 +11,13 @@ from obs.model import MetricFamily
 
 if TYPE_CHECKING:
     import psutil
+
+
+def load() -> None:
+    """Import what a reading needs: 12 ms, which only who reads shall pay."""
+    with suppress(ImportError):  # not there on Windows
+        import resource  # noqa: F401, PLC0415
+    import psutil  # noqa: F401, PLC0415
 
 
 def _descriptor_limit() -> float:
@@ -50,8 +58,7 @@ class ProcessCollector:
 
     def collect(self) -> Iterable[MetricFamily]:
         """Yield what can be read."""
-        # 12 ms: an instance without the runtime collector need not pay.
-        import psutil  # noqa: PLC0415
+        import psutil  # noqa: PLC0415 - see load
 
         if self._process is None or self._pid != os.getpid():
             self._pid = os.getpid()

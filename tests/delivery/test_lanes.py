@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -340,6 +341,45 @@ def test_what_does_not_fit_is_said(capfd):
         "exporter 'scripted': no room: 3 traces dropped.",
         "exporter 'scripted': 2 traces delivered, 3 not: 3 queue_full.",
     ]
+
+
+def is_free(lock):
+    """Whether another thread can take a lock."""
+
+    def take():
+        took = lock.acquire(timeout=0.5)
+        if took:
+            lock.release()
+        return took
+
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(take).result()
+
+
+def test_nothing_is_said_while_a_lock_is_held(monkeypatch):
+    said = {}
+
+    def say(lanes, reason, text):
+        locks = [lanes._starting, *[it._changed for it in lanes.workers()]]
+        said[reason] = [is_free(lock) for lock in locks]
+
+    def refuse(lanes):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Lanes, "say", say)
+    monkeypatch.setattr(Lanes, "_start_missing", refuse)
+    exporter = Scripted()
+    exporter.always = refused()
+    tel = instance(exporter, limits=Limits(queue_records=2))
+    spans(tel, *range(5))
+    tel.start()
+    tel.close(5)
+    assert said == {
+        "thread": [True, True],
+        "scripted full traces": [True, True],
+        "scripted export traces": [True, True],
+        "scripted lost traces": [True, True],
+    }
 
 
 def test_who_fails_is_said_once(capfd):

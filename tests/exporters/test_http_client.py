@@ -371,8 +371,8 @@ class OneAnswer(threading.Thread):
         peer, _ = self._server.accept()
         peer.settimeout(SECONDS)
         peer.recv(64 * 1024)
-        peer.sendall(self._reply)
         self.peer = peer
+        peer.sendall(self._reply)
 
     def close(self):
         self.join()

@@ -145,7 +145,7 @@ LENGTH = "needs seconds from 1 to 31622400."
             {"path_or_stream": "\ud800"},
             "path_or_stream got '\\ud800', needs a path or a file object.",
         ),
-        ({"path_or_stream": 5}, "path_or_stream got 5, needs a file object."),
+        ({"path_or_stream": 5}, "path_or_stream got 5, needs a path or a file object."),
         ({"rotate_bytes": 1023}, f"rotate_bytes got 1023, {SIZE}"),
         ({"rotate_bytes": 1e6}, f"rotate_bytes got 1000000.0, {SIZE}"),
         ({"rotate_seconds": 0.5}, f"rotate_seconds got 0.5, {LENGTH}"),

@@ -65,8 +65,10 @@ def leave(url: str) -> None:
     global tel  # it lives until the end
     tel = instance(url)
     tel.start()
-    record(tel, FULL)
-    tel.flush(0.2)
+    end = time.monotonic() + 10
+    while (left := FULL - books(tel)["queue.size"]) and time.monotonic() < end:
+        record(tel, int(left))
+        tel.flush(0.2)
     record(tel, FULL)
     say(queued=books(tel)["queue.size"], time=time.monotonic())
 

@@ -128,10 +128,10 @@ def test_pauses_are_timed_between_start_and_stop(registry):
 
     gc.collect()
     assert pauses().count == 0
-    runtime.start()
-    runtime.start()
     gc.disable()
     try:
+        runtime.start()
+        runtime.start()
         gc.collect()
         gc.collect()
         assert pauses().count == 2

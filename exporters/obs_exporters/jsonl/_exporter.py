@@ -19,6 +19,7 @@ MAX_BYTES = 1024 * 1024
 LEAST_BYTES = 1_024
 MOST_SECONDS = 366 * 24 * 3600
 MOST_KEPT = 1_000
+_NEEDS = "a path or a file object"
 
 
 class JsonLinesExporter:
@@ -54,6 +55,8 @@ class JsonLinesExporter:
         DefinitionError: An argument breaks its rule.
     """
 
+    imports = ("orjson", "fcntl")
+
     def __init__(
         self,
         path_or_stream: str | os.PathLike[str] | IO[str] | IO[bytes],
@@ -79,7 +82,7 @@ class JsonLinesExporter:
             path = _path(name, path_or_stream)
             self._file = LineFile(path, rotate_bytes, rotate_seconds, keep)
         else:
-            check_stream(name, "path_or_stream", path_or_stream)
+            check_stream(name, "path_or_stream", path_or_stream, _NEEDS)
             _check_no_rotation(name, rotate_bytes, rotate_seconds)
             self._stream = path_or_stream
         self._is_torn = False
@@ -195,8 +198,7 @@ def _path(name: str, given: "str | os.PathLike[str]") -> str:
     except (TypeError, ValueError):
         is_good = False
     if not is_good:
-        needs = "a path or a file object"
-        raise wrong_argument(name, "path_or_stream", given, needs)
+        raise wrong_argument(name, "path_or_stream", given, _NEEDS)
     return path
 
 

@@ -78,6 +78,7 @@ class OTLPExporter:
         kind = GrpcTransport if protocol == "grpc" else HttpTransport
         gzip = compression == "gzip"
         self._transport: Transport = kind(name, url, headers, tls, gzip=gzip)
+        self.imports = self._transport.imports
         if url.rstrip("/").endswith(tuple(f"/v1/{signal}" for signal in SIGNALS)):
             needs = "the base address: /v1/traces and so on is added to it"
             raise wrong_argument(name, "url", url.rpartition("@")[2], needs)

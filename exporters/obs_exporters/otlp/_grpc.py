@@ -1,4 +1,4 @@
-"""OTLP over gRPC, by grpcio, which is imported on the first send.
+"""OTLP over gRPC, by grpcio, which is imported when the lane starts.
 
 In a forked child a new channel is made, and it works: grpcio 1.85 restarts its threads in
 the child, also where another thread of the parent was in a call (it then says "skipping
@@ -87,6 +87,8 @@ class GrpcTransport:
 
     Threads: one at a time.
     """
+
+    imports: tuple[str, ...] = ("grpc", "grpc._channel")
 
     def __init__(
         self, exporter: str, url: str, headers: Headers, tls: object, *, gzip: bool

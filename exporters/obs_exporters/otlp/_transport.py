@@ -13,7 +13,13 @@ _PROTOBUF = "application/x-protobuf"
 
 
 class Transport(Protocol):
-    """Sends a request and gives the answer."""
+    """Sends a request and gives the answer.
+
+    Attributes:
+        imports: The modules that ``send`` may import.
+    """
+
+    imports: tuple[str, ...]
 
     def send(self, body: Body, deadline: float) -> bytes:
         """Give the answer's message; raises ``ExportFailed`` where it is not a success."""
@@ -46,6 +52,7 @@ class HttpTransport:
     ) -> None:
         self._exporter = exporter
         self._client = HttpClient(exporter, url, headers=headers, tls=tls)
+        self.imports = self._client.imports
         self._gzip = gzip
 
     def send(self, body: Body, deadline: float) -> bytes:

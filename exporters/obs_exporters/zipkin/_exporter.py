@@ -63,6 +63,7 @@ class ZipkinExporter:
         self.name = name
         self.delivery = Delivery(interval=interval, timeout=timeout)
         self._client = HttpClient(name, url, headers=headers, tls=tls)
+        self.imports = (*self._client.imports, "orjson")
         has_path = urlsplit(self._client.url).path.strip("/")
         self._path = "" if has_path else "/api/v2/spans"
 
