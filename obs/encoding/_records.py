@@ -33,7 +33,23 @@ Kind = TypeVar("Kind")
 _SUMS = frozenset({"counter", "updown", "histogram", "exponential"})
 
 
-def log_dict(record: LogRecord, service: str = "") -> dict[str, Any]:
+class _Unchanged:
+    """In the place of ``Plain``, for what is plain already."""
+
+    @staticmethod
+    def name(value: Any) -> Any:
+        """Give it back."""
+        return value
+
+    mapping = name
+
+
+_UNCHANGED = _Unchanged()
+
+
+def log_dict(
+    record: LogRecord, service: str = "", *, is_sane: bool = False
+) -> dict[str, Any]:
     """Give a log record for JSON.
 
         >>> list(log_dict(LogRecord(1, "info", "paid", fields={"cents": 5, "time": 1})))
@@ -42,12 +58,13 @@ def log_dict(record: LogRecord, service: str = "") -> dict[str, Any]:
     Args:
         record: The record; its fields may hold any value at all.
         service: Who sends.
+        is_sane: Whether the record came from ``sane``, and ``service`` is plain.
 
     Returns:
         ``time level event logger service trace_id span_id`` and then its fields, of
         which those that have one of these names get ``field.`` before it.
     """
-    plain = Plain(LOG_ROOM)
+    plain = _UNCHANGED if is_sane else Plain(LOG_ROOM)
     found: dict[str, Any] = {
         "time": rfc3339(record.time_ns, 3),
         "level": plain.name(record.level),

@@ -28,6 +28,8 @@ CIRCULAR = "<circular reference>"
 NAMELESS = "<empty>"
 """In place of an empty name, which OTLP and logfmt do not have."""
 _INT = 1 << 63
+_CARD = 10**12
+"""A number from here on may be that of a payment card."""
 _CUT_BYTES = len(CUT.encode())
 _NAME = -1
 """The depth of a name: containers are shown as one short text."""
@@ -117,7 +119,7 @@ class Plain:
         if kind is str:
             return self.text(value)
         self._left -= 8
-        if kind is bool or value is None or (kind is int and -_INT <= value < _INT):
+        if kind is bool or value is None or (kind is int and -_CARD < value < _CARD):
             return value
         try:
             return self._other(value, depth)
@@ -131,8 +133,7 @@ class Plain:
             return self._container(value, depth)
         # By the methods of the built-in classes, past what a subclass makes of them.
         if isinstance(value, int):
-            number = int.__int__(value)
-            return number if -_INT <= number < _INT else self._digits(number)
+            return self._number(int.__int__(value))
         if isinstance(value, float):
             real = float.__float__(value)
             return real if math.isfinite(real) else self.text(_NOT_FINITE[str(real)])
@@ -144,6 +145,15 @@ class Plain:
         if isinstance(value, _CONTAINERS) and not isinstance(value, _TEXTS):
             return self._container(value, depth)
         return self.text(self._text_of(value))
+
+    def _number(self, number: int) -> int | str:
+        if not -_INT <= number < _INT:
+            return self._digits(number)
+        if self._redact is not None and not -_CARD < number < _CARD:
+            shown = str(number)
+            if self._redact.text(shown) is not shown:
+                return self._masked()
+        return number
 
     def _digits(self, number: int) -> str:
         # Above 4,300 digits Python refuses, and before that it takes quadratic time.

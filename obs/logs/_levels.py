@@ -5,8 +5,9 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from obs.errors import DefinitionError, shown
+from obs.model import Level
 
-NUMBERS = {
+NUMBERS: dict[Level, int] = {
     "trace": 5,
     "debug": 10,
     "info": 20,
@@ -16,7 +17,7 @@ NUMBERS = {
 }
 """Each level's number, as the standard library has them."""
 OFF = 100
-_WORDS = {**NUMBERS, "off": OFF}
+_WORDS: dict[str, int] = {**NUMBERS, "off": OFF}
 _ALIASES = {"warn": "warning", "fatal": "critical"}
 _MOST_RULES = 1_000
 
@@ -36,9 +37,9 @@ def level_number(what: str, level: object) -> int:
     raise DefinitionError(text)
 
 
-def level_of(number: int) -> str:
+def level_of(number: int) -> Level:
     """Give the level that a number of the standard library's is shown as."""
-    found = "trace"
+    found: Level = "trace"
     for level, least in NUMBERS.items():
         if number >= least:
             found = level
@@ -71,7 +72,7 @@ class Levels:
 
     def __init__(self, least: int, now: Callable[[], int]) -> None:
         self._now = now
-        self._rules = (Rule("*", least, None),)
+        self._rules: tuple[Rule, ...] = (Rule("*", least, None),)
 
     def set(self, pattern: str, level: str, for_seconds: float | None) -> None:
         """Add a rule; see ``Logs.set_level``."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from obs.logs._logs import Logs
     from obs.logs._vet import Known
+    from obs.model import Level
 
 _new = object.__new__
 MOST_OWN = 64
@@ -180,7 +181,7 @@ def off(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
     """Stand in for a level that is not made."""
 
 
-def general(level: str) -> Callable[..., None]:
+def general(level: Level) -> Callable[..., None]:
     """Give the method of a level that takes the general way."""
 
     def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
@@ -189,7 +190,7 @@ def general(level: str) -> Callable[..., None]:
     return method
 
 
-def expiring(level: str) -> Callable[..., None]:
+def expiring(level: Level) -> Callable[..., None]:
     """Give the method of a level while something said for a time is in force."""
 
     def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
@@ -204,7 +205,9 @@ class NotHarmless(Exception):
     """Leads from the fast way to the general one."""
 
 
-def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., None]:
+def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of it
+    logs: Logs, name: str, level: Level, hits: list[int]
+) -> Callable[..., None]:
     """Give the method of a level that writes harmless records by itself.
 
     Args:
@@ -224,16 +227,18 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
     wall, monotonic = logs.clock.time_ns, logs.clock.monotonic_ns
     write, tracked, join = os.write, is_tracked, b"".join
 
-    def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
+    def method(  # noqa: C901, PLR0912, PLR0915 - see above
+        self: Logger, event: str, /, *args: Any, **fields: Any
+    ) -> None:
         line = None
         try:
             text = formatted(event, args) if args else event
             try:
-                head = events[text]
+                head: Any = events[text]
             except KeyError:
                 head = head_of(text, around, events)
             try:
-                bound = self._bytes
+                bound: Any = self._bytes
             except AttributeError:
                 bound = self._prepare()
             own, tail = fields, None
@@ -247,14 +252,14 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
             ):
                 tidied = tidy(fields, self._safe)
                 if tidied is None:
-                    raise NotHarmless
+                    raise NotHarmless  # noqa: TRY301 - it leads to the end of the `try`
                 own, tail = tidied
             scope: Any = scope_now()
             more, extra = None, b""
             if scope is not None:
                 more, extra, fits = scope.state
                 if scope.owner is not logs or not (fits(fields) and fits(self.bound)):
-                    raise NotHarmless
+                    raise NotHarmless  # noqa: TRY301 - see above
             node: Any = current()
             if node is None:
                 now, ids, trace_id, span_id = wall(), b"", 0, 0
@@ -262,7 +267,7 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
                 trace = node.trace
                 now = monotonic()
                 if now > trace.stale or node.gone:
-                    raise NotHarmless
+                    raise NotHarmless  # noqa: TRY301 - see above
                 now += trace.offset
                 try:
                     ids = node.log_ids

@@ -70,8 +70,10 @@ class NoIntake:
     room = capacity = 0
     queue: Any = ()
 
-    def past(self, record: Any) -> None:
+    def put(self, record: Any) -> None:
         """Take nothing."""
+
+    past = put
 
 
 class Logs(Unique):
@@ -393,7 +395,7 @@ class Logs(Unique):
         return None if plain is None else (plain, json_line(plain))
 
     def _plain(self, fields: dict[str, Any]) -> dict[str, Any] | None:
-        """Give fields made plain, if that changes no name, cuts nothing and means nothing."""
+        """Give fields made plain, where that changes no name and cuts nothing."""
         if not RESERVED.isdisjoint(fields):
             return None
         if any(type(value) is Lazy for value in fields.values()):
@@ -478,7 +480,7 @@ class Logs(Unique):
             setattr(kind, alias, getattr(kind, level))
 
     def _method(
-        self, kind: type[Logger], level: str, number: int
+        self, kind: type[Logger], level: Level, number: int
     ) -> Callable[..., None]:
         if kind.until is not None:
             return expiring(level)

@@ -96,4 +96,4 @@ def _line_of(format: str, service: str, sink: Any) -> Line:
     if format == "terminal":
         color = wants_color(_stream_of(sink), os.environ)
         return lambda record: f"{terminal_line(record, color=color)}\n".encode()
-    return lambda record: json_line(log_dict(record, service))
+    return lambda record: json_line(log_dict(record, service, is_sane=True))

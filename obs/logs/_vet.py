@@ -91,9 +91,9 @@ class Vet:
             is_plain = len(value) <= _TEXT_CHARS and value.isprintable()
             return is_plain and self._text(value) is value
         if kind is int:
-            return -_CARD < value < _CARD
+            return bool(-_CARD < value < _CARD)
         if kind is float:
-            return value - value == 0.0  # neither infinite nor NaN
+            return bool(value - value == 0.0)  # neither infinite nor NaN
         return value is None or kind is bool
 
     def _learn(self, name: Any) -> bool:

@@ -152,6 +152,10 @@ def link_of(tracer: Tracer, given: Any) -> SpanLink | None:
     return SpanLink(context, attributes_of(tracer, attributes, {}))
 
 
+_CARD = 10**12
+"""A number from here on may be that of a payment card."""
+
+
 class Cleaner:
     """Makes of any value of one record one that every backend takes.
 
@@ -256,9 +260,7 @@ class Cleaner:
         # By the methods of the built-in classes, past what a subclass makes of them.
         if isinstance(value, int):
             number = int.__int__(value)
-            # What does not fit 64 bits is text: no backend has larger numbers.
-            is_small = -(1 << 63) <= number < 1 << 63
-            return number if is_small else self.text(_digits(number))
+            return self._number(number)
         if isinstance(value, float):
             return float.__float__(value)
         if isinstance(value, str):
@@ -269,6 +271,16 @@ class Cleaner:
         if _is_container(value):
             return self._container(value, depth)
         return self.text(self._text_of(value), keep_end=type(value) is Stack)
+
+    def _number(self, number: int) -> int | str:
+        # What does not fit 64 bits is text: no backend has larger numbers.
+        if not -(1 << 63) <= number < 1 << 63:
+            return self.text(_digits(number))
+        if self._redact is not None and not -_CARD < number < _CARD:
+            shown = str(number)
+            if self._redact.text(shown) is not shown:
+                return self.text(self._redact.mask)
+        return number
 
     def _container(self, value: Any, depth: int) -> Any:
         if not depth:

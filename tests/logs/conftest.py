@@ -14,7 +14,7 @@ class Written:
 
     def __init__(self, path):
         self.path = path
-        self.stream = open(path, "ab", buffering=0)
+        self.stream = path.open("ab", buffering=0)
         self._read = 0
 
     def bytes(self):

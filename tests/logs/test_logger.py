@@ -107,7 +107,7 @@ def test_values_that_do_not_fit_are_shown_and_counted(log, logs, written):
 def test_a_strict_instance_raises_for_values_that_do_not_fit(make):
     log = make(strict=True).logger()
     with pytest.raises(InvalidValue) as raised:
-        log.info("%d", "a", "b")
+        log.info("%d", *"ab")
     assert str(raised.value) == "log: '%d' does not take 2 values by %."
 
 
