@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
-from obs._foreign import is_the_hosts
+from obs._foreign import digits_of, is_the_hosts, text_of
 from obs.errors import shown, type_name
 from obs.limits import Limits
 
@@ -91,7 +91,8 @@ class Plain:
         # By the methods of the built-in classes, past what a subclass makes of them.
         if isinstance(value, int):
             number = int.__int__(value)
-            return number if -_INT <= number < _INT else self._digits(number)
+            is_small = -_INT <= number < _INT
+            return number if is_small else self.text(digits_of(number))
         if isinstance(value, float):
             real = float.__float__(value)
             return real if math.isfinite(real) else _NOT_FINITE[str(real)]
@@ -103,11 +104,6 @@ class Plain:
         if isinstance(value, _CONTAINERS) and not isinstance(value, _TEXTS):
             return self._container(value, depth)
         return self.text(self._text_of(value))
-
-    def _digits(self, number: int) -> str:
-        # Above 4,300 digits Python refuses, and before that it takes quadratic time.
-        is_short = number.bit_length() <= 1_024
-        return self.text(str(number) if is_short else "<int of more than 1,024 bits>")
 
     def _container(self, value: Any, depth: int) -> Any:
         if depth <= 0:
@@ -146,12 +142,7 @@ class Plain:
             return bytes(value[: max(self._left, 0) + 1]).decode(
                 "utf-8", "backslashreplace"
             )
-        if hasattr(type(value), "isoformat"):  # a date, a time
-            value = value.isoformat()
-        # str.__str__: what a foreign __str__ gives may be of a class of its own.
-        text = str.__str__(str(value))
-        if isinstance(value, BaseException):
-            text = f"{type_name(value)}: {text}" if text else type_name(value)
+        text = text_of(value)
         return text if len(text) <= REPR_CHARS else text[:REPR_CHARS] + CUT
 
 

@@ -9,7 +9,7 @@ from gc import is_tracked
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from obs._foreign import is_the_hosts
+from obs._foreign import digits_of, is_the_hosts, text_of
 from obs.errors import shown, type_name
 from obs.model import SpanLink, TraceContext
 from obs.propagation import is_context
@@ -240,7 +240,7 @@ class Cleaner:
             number = int.__int__(value)
             # What does not fit 64 bits is text: no backend has larger numbers.
             is_small = -(1 << 63) <= number < 1 << 63
-            return number if is_small else self.text(_digits(number))
+            return number if is_small else self.text(digits_of(number))
         if isinstance(value, float):
             return float.__float__(value)
         if isinstance(value, str):
@@ -274,13 +274,7 @@ class Cleaner:
             return self._render(value)
         if isinstance(value, bytes | bytearray):
             return bytes(value[: _most_bytes(self._chars)]).decode("utf-8", "replace")
-        if hasattr(type(value), "isoformat"):  # a date, a time
-            value = value.isoformat()
-        # str.__str__: what a foreign __str__ gives may be of a class of its own.
-        text = str.__str__(str(value))
-        if isinstance(value, BaseException):
-            return f"{type_name(value)}: {text}" if text else type_name(value)
-        return text
+        return text_of(value)
 
 
 def _is_container(value: Any) -> bool:
@@ -298,10 +292,3 @@ def _cut(text: str, chars: int, *, keep_end: bool) -> str:
 def _most_bytes(chars: int) -> int:
     """Give how many bytes have more than so many characters, at four bytes for each."""
     return 4 * chars + 4
-
-
-def _digits(number: int) -> str:
-    # Above 4,300 digits Python refuses, and before that it takes quadratic time.
-    return (
-        str(number) if number.bit_length() <= 1_024 else "<int of more than 1,024 bits>"
-    )
