@@ -289,11 +289,19 @@ class Upstream(Node):
         return self.given
 
 
+def upstream(context: TraceContext, trust: str) -> Upstream:
+    """Give where a trace goes on from a context, as far as that is trusted."""
+    if not context.remote or trust == "continue":
+        return Upstream(context)
+    links = (SpanLink(context),) if context and trust == "link" else ()
+    return Upstream(TraceContext(), links)
+
+
 class Use:
     """A block in which a context, baggage, or both are current.
 
     Args:
-        context: What to continue; nothing changes where it is empty.
+        context: What to continue; nothing changes where it is empty or ignored.
         baggage: Members to add to what came with the context and what is there already;
             None as a value takes one away.
         trust: Of a context from another process: ``continue``, ``link`` or ``ignore`` it.
@@ -307,18 +315,14 @@ class Use:
         baggage: Mapping[str, Any] = NO_BAGGAGE,
         trust: str = "continue",
     ) -> None:
-        self.context = context
-        self._node: Upstream | None = None
         self._added = baggage
         self._depth = 0
         self._baggage: Mapping[str, str] = NO_BAGGAGE
         self._before: Mapping[str, str] = NO_BAGGAGE
-        if context.remote and trust != "continue":
-            links = (SpanLink(context),) if context and trust == "link" else ()
-            self.context = TraceContext()
-            self._node = Upstream(self.context, links)
-        elif context or context.sampled is not None:
-            self._node = Upstream(context)
+        node = upstream(context, trust)
+        self.context = given = node.given
+        is_new = bool(node.links or given or given.sampled is not None)
+        self._node = node if is_new else None
 
     def __enter__(self) -> TraceContext:
         """Make it current."""

@@ -1,7 +1,9 @@
-"""Exceptions out of code that is not ours: which of them are its own."""
+"""Values and exceptions out of code that is not ours."""
 
 import sys
 from typing import Any
+
+from obs.errors import type_name
 
 _TRACEBACK_OF = BaseException.__dict__["__traceback__"].__get__
 
@@ -35,3 +37,24 @@ def _code_of(handler: object) -> object:
     function = getattr(handler, "__func__", handler)
     called = getattr(function, "__call__", None)  # noqa: B004 - of an object: a method
     return getattr(function, "__code__", None) or getattr(called, "__code__", None)
+
+
+def text_of(value: object) -> str:
+    """Give the text of a value: a date as ISO 8601 has it, an exception with its type.
+
+    What the value itself raises is raised.
+    """
+    if hasattr(type(value), "isoformat"):  # a date, a time
+        value = value.isoformat()  # type: ignore[attr-defined]
+    # str.__str__: what a foreign __str__ gives may be of a class of its own.
+    text = str.__str__(str(value))
+    if isinstance(value, BaseException):
+        return f"{type_name(value)}: {text}" if text else type_name(value)
+    return text
+
+
+def digits_of(number: int) -> str:
+    """Give the digits of a number, or words in their place if it has hundreds."""
+    # Above 4,300 digits Python refuses, and before that it takes quadratic time.
+    is_short = number.bit_length() <= 1_024
+    return str(number) if is_short else "<int of more than 1,024 bits>"

@@ -1,5 +1,6 @@
-"""What a signal handler raises reaches the host, wherever it finds us."""
+"""What a signal handler raises reaches the host; values of any kind have a text."""
 
+import datetime
 import os
 import signal
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 
 from obs import Obs
-from obs._foreign import is_the_hosts
+from obs._foreign import digits_of, is_the_hosts, text_of
 from obs.testing import MemoryExporter
 
 needs_signals = pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no signals")
@@ -127,3 +128,42 @@ def test_what_nobody_s_handler_raised_is_not_the_host_s(kind, handler):
 def test_without_the_module_there_are_no_handlers(monkeypatch):
     monkeypatch.delitem(sys.modules, "signal")
     assert not is_the_hosts(raised(SystemExit()))
+
+
+class OwnText(str):
+    __slots__ = ()
+
+    def __str__(self):
+        return self
+
+
+class Odd:
+    def __str__(self):
+        return OwnText("odd")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        (datetime.date(2026, 1, 2), "2026-01-02"),
+        (
+            datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC),
+            "2026-01-02T00:00:00+00:00",
+        ),
+        (ValueError("why"), "ValueError: why"),
+        (ValueError(), "ValueError"),
+        (Odd(), "odd"),
+    ],
+    ids=repr,
+)
+def test_the_text_of_a_value(value, text):
+    assert text_of(value) == text
+    assert type(text_of(value)) is str
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_of_hundreds_of_digits_is_words(sign):
+    assert digits_of(sign * (2**1_024 - 1)) == str(sign * (2**1_024 - 1))
+    assert digits_of(sign * 2**1_024) == "<int of more than 1,024 bits>"
+    assert digits_of(sign * 10**5_000) == "<int of more than 1,024 bits>"

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
-from obs._foreign import is_the_hosts
+from obs._foreign import digits_of, is_the_hosts, text_of
 from obs.encoding._redaction import Redaction
 from obs.errors import shown, type_name
 from obs.limits import Limits
@@ -148,17 +148,12 @@ class Plain:
 
     def _number(self, number: int) -> int | str:
         if not -_INT <= number < _INT:
-            return self._digits(number)
+            return self.text(digits_of(number))
         if self._redact is not None and not -_CARD < number < _CARD:
-            shown = str(number)
-            if self._redact.text(shown) is not shown:
+            digits = str(number)
+            if self._redact.text(digits) is not digits:
                 return self._masked()
         return number
-
-    def _digits(self, number: int) -> str:
-        # Above 4,300 digits Python refuses, and before that it takes quadratic time.
-        is_short = number.bit_length() <= 1_024
-        return self.text(str(number) if is_short else "<int of more than 1,024 bits>")
 
     def _container(self, value: Any, depth: int) -> Any:
         if depth <= 0:
@@ -250,12 +245,7 @@ class Plain:
             # At least as many characters as a text is searched for, of four bytes each.
             most = 2 * max(self._left, 0) + 4 * MARGIN + 4
             return bytes(value[:most]).decode("utf-8", "backslashreplace")
-        if hasattr(type(value), "isoformat"):  # a date, a time
-            value = value.isoformat()
-        # str.__str__: what a foreign __str__ gives may be of a class of its own.
-        text = str.__str__(str(value))
-        if isinstance(value, BaseException):
-            text = f"{type_name(value)}: {text}" if text else type_name(value)
+        text = text_of(value)
         if len(text) <= REPR_CHARS:
             return text
         self.cut += 1

@@ -1,6 +1,6 @@
 """Which records of which loggers are made."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -17,7 +17,8 @@ NUMBERS: dict[Level, int] = {
 }
 """Each level's number, as the standard library has them."""
 OFF = 100
-_WORDS: dict[str, int] = {**NUMBERS, "off": OFF}
+BY_NAME: Mapping[str, int] = {str(k): v for k, v in NUMBERS.items()} | {"off": OFF}
+"""The same, for any text."""
 _ALIASES = {"warn": "warning", "fatal": "critical"}
 _MOST_RULES = 1_000
 
@@ -30,10 +31,10 @@ def level_number(what: str, level: object) -> int:
     """
     if isinstance(level, str):
         word = level.lower()
-        found = _WORDS.get(_ALIASES.get(word, word))
+        found = BY_NAME.get(_ALIASES.get(word, word))
         if found is not None:
             return found
-    text = f"{what} got {shown(level)}, needs one of {', '.join(_WORDS)}."
+    text = f"{what} got {shown(level)}, needs one of {', '.join(BY_NAME)}."
     raise DefinitionError(text)
 
 

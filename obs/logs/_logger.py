@@ -17,7 +17,7 @@ from obs._context import CURRENT
 from obs._foreign import is_the_hosts
 from obs.encoding import dumper
 from obs.logs._fields import SCOPE
-from obs.logs._levels import NUMBERS, OFF, level_of
+from obs.logs._levels import BY_NAME, NUMBERS, OFF, level_of
 from obs.logs._record import formatted
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Logger:
 
     def is_enabled(self, level: str) -> bool:
         """Whether a record of this level would be made."""
-        return NUMBERS.get(level, OFF) >= self.get_effective_level()
+        return BY_NAME.get(level, OFF) >= self.get_effective_level()
 
     def is_enabled_for(self, level: int) -> bool:
         """Whether a record of this level, by its number, would be made."""

@@ -476,8 +476,8 @@ class Logs(Unique):
         kind.least, kind.until = self._levels.least(kind.name)
         for level, number in NUMBERS.items():
             setattr(kind, level, self._method(kind, level, number))
-        for alias, level in ALIASES.items():
-            setattr(kind, alias, getattr(kind, level))
+        for alias, name in ALIASES.items():
+            setattr(kind, alias, getattr(kind, name))
 
     def _method(
         self, kind: type[Logger], level: Level, number: int

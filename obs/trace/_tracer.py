@@ -20,6 +20,7 @@ from obs._context import (
     check_trust,
     current,
     outgoing,
+    upstream,
 )
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
@@ -147,8 +148,8 @@ class Tracer(Unique):
             name: What is done; few different names.
             attributes: Details by names that are no Python names, such as ``psp.name``.
             kind: ``internal server client producer consumer``.
-            parent: A span or a context; the current span when None, and none at all for
-                an empty context.
+            parent: A span or a context, as far as ``trust`` goes; the current span when
+                None, and none at all for an empty context.
             links: Contexts of related spans.
             start: When it began, in ns since the epoch; now when None.
             attrs: Further details.
@@ -315,7 +316,7 @@ class Tracer(Unique):
             return current()
         context = context_in(parent)
         if context is not None:
-            return Upstream(context)
+            return upstream(context, self._trust)
         text = (
             f"span: parent got a {type_name(parent)}, needs a span or a context. "
             "The current span was taken."

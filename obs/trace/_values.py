@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from obs._exceptions import Stack
-from obs._foreign import is_the_hosts
+from obs._foreign import digits_of, is_the_hosts, text_of
 from obs.errors import shown, type_name
 from obs.model import SpanLink, TraceContext
 from obs.propagation import is_context
@@ -275,10 +275,10 @@ class Cleaner:
     def _number(self, number: int) -> int | str:
         # What does not fit 64 bits is text: no backend has larger numbers.
         if not -(1 << 63) <= number < 1 << 63:
-            return self.text(_digits(number))
+            return self.text(digits_of(number))
         if self._redact is not None and not -_CARD < number < _CARD:
-            shown = str(number)
-            if self._redact.text(shown) is not shown:
+            digits = str(number)
+            if self._redact.text(digits) is not digits:
                 return self.text(self._redact.mask)
         return number
 
@@ -309,13 +309,7 @@ class Cleaner:
             return self._render(value)
         if isinstance(value, bytes | bytearray):
             return bytes(value[: _most_bytes(self._chars)]).decode("utf-8", "replace")
-        if hasattr(type(value), "isoformat"):  # a date, a time
-            value = value.isoformat()
-        # str.__str__: what a foreign __str__ gives may be of a class of its own.
-        text = str.__str__(str(value))
-        if isinstance(value, BaseException):
-            return f"{type_name(value)}: {text}" if text else type_name(value)
-        return text
+        return text_of(value)
 
 
 def _is_container(value: Any) -> bool:
@@ -345,10 +339,3 @@ def _cut(text: str, chars: int, *, keep_end: bool) -> str:
 def _most_bytes(chars: int) -> int:
     """Give how many bytes have more than so many characters, at four bytes for each."""
     return 4 * chars + 4
-
-
-def _digits(number: int) -> str:
-    # Above 4,300 digits Python refuses, and before that it takes quadratic time.
-    return (
-        str(number) if number.bit_length() <= 1_024 else "<int of more than 1,024 bits>"
-    )

@@ -15,7 +15,7 @@ import os
 import queue
 import sys
 import threading
-from collections import Counter
+from collections import Counter, UserDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -31,6 +31,7 @@ from obs.logs import Logs, Route, lazy
 from obs.logs._descriptor import Descriptor
 from obs.metrics import SLOT_CELLS, THREAD_CELLS, Registry, _registry
 from obs.model import Ack, Batch, Delivery, Payload, Snapshot, TraceContext, delta
+from obs.propagation import Propagation
 from obs.runtime._gc import GcPauses
 from obs.runtime._interpreter import InterpreterCollector
 from obs.runtime._process import ProcessCollector
@@ -960,6 +961,13 @@ def joined(subject: Subject) -> Callable[[], object]:
     return request
 
 
+def carried(subject: Subject) -> Callable[[], object]:
+    """All formats, in other carriers than a plain dictionary."""
+    propagation = Propagation(FORMATS, Limits(), Diag())
+    pairs = [(name.encode(), value.encode()) for name, value in ALL_HEADERS.items()]
+    return lambda: propagation.inject(propagation.extract(pairs), UserDict())
+
+
 def limited(subject: Subject) -> Callable[[], object]:
     tracer = Tracer(sampler=RateLimited(1))
     return lambda: tracer.span("s").end()
@@ -988,6 +996,16 @@ HEADERS = {
     "tracestate": "a=1",
     "baggage": "tenant=acme;p=1,user=%41",
 }
+FORMATS = ("tracecontext", "baggage", "b3", "b3multi", "jaeger")
+ALL_HEADERS = {
+    **HEADERS,
+    "b3": f"{1:032x}-{2:016x}-d",
+    "x-b3-traceid": f"{1:032x}",
+    "x-b3-spanid": f"{2:016x}",
+    "x-b3-flags": "1",
+    "uber-trace-id": f"{1:x}:{2:x}:0:1",
+    "uberctx-a": "%41",
+}
 BAD = {"dropped.traces": 1}
 
 TRACES = [
@@ -1008,6 +1026,7 @@ TRACES = [
     Call("span.limited", limited),
     Call("span.read", read_span),
     Call("trace.joined", joined, {"spans": 1}, storm=True),
+    Call("trace.carried", carried),
     Call("trace.wrapped", wrapped),
 ]
 

@@ -195,6 +195,40 @@ def test_trust_ignore_knows_nothing_of_the_other(make):
     assert memory.span("s").trace_id != TRACE
 
 
+@pytest.mark.parametrize(
+    ("trust", "parent", "linked"),
+    [("continue", SPAN, []), ("link", "", [TRACE]), ("ignore", "", [])],
+)
+def test_trust_is_about_parents_too(make, trust, parent, linked):
+    tel, memory = make(trust=trust)
+    with tel.span("around"), tel.span("s", parent=tel.extract(HEADERS)):
+        pass
+    record = memory.span("s")
+    assert record.parent_id == parent
+    assert (record.trace_id == TRACE) is bool(parent)
+    assert record.trace_id != memory.span("around").trace_id
+    assert [link.context.trace_id for link in record.links] == linked
+
+
+@pytest.mark.parametrize("headers", [HEADERS, {"baggage": "a=1"}, {"b3": "0"}, {}])
+def test_what_is_ignored_changes_nothing(make, headers):
+    tel, memory = make(trust="ignore", propagators=["tracecontext", "baggage", "b3"])
+    with tel.span("around"), tel.use(tel.extract(headers)), tel.span("below"):
+        assert tel.trace.baggage() == {}
+    assert memory.tree() == "around\n  below"
+
+
+def test_baggage_without_a_context_is_nothing_to_link_to(make):
+    tel, memory = make(trust="link")
+    with (
+        tel.span("around"),
+        tel.use(tel.extract({"baggage": "a=1"})),
+        tel.span("below"),
+    ):
+        assert tel.trace.baggage() == {}
+    assert memory.tree() == "around\n  below"
+
+
 def test_trust_is_about_other_processes_only(make):
     tel, memory = make(trust="ignore")
     with tel.span("a") as a:

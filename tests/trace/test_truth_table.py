@@ -15,7 +15,10 @@ from contextlib import suppress
 import pytest
 
 from obs import Obs
+from obs._context import current
+from obs.model import TraceContext
 from obs.testing import FakeClock, MemoryExporter
+from obs.trace import Never, Tracer
 from tests.survival.processes import in_fresh
 
 SECONDS = 1.5
@@ -507,6 +510,40 @@ def test_async_generators_closed_anywhere_are_silent(world, end, is_decorated, c
     assert len(calls) == len({span.span_id for span in calls}) == 100
     assert {span.outcome for span in calls} <= {"ok", "cancelled"}
     assert tel.trace.current_span().context.trace_id == ""
+    assert [r for r in world.caplog.records if r.name == "asyncio"] == []
+    assert capsys.readouterr().err == ""
+
+
+BLOCKS = {
+    "use": lambda world: world.tel.use(TraceContext(1, 2), baggage={"a": "1"}),
+    "unsampled": lambda world: Tracer(sampler=Never()).span("s"),
+    "deadline": lambda world: world.tel.trace.deadline(9),
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("end", ASYNC_ENDS, ids=lambda end: end.__name__)
+def test_other_blocks_in_async_generators_are_silent_too(world, end, block, capsys):
+    ended = []
+
+    async def by_hand():
+        with BLOCKS[block](world):
+            try:
+                yield 1
+            finally:
+                ended.append(1)
+
+    async def main():
+        for _ in range(100):
+            await end(by_hand)
+        for _ in range(10):  # the loop closes what was left in a task of its own
+            await asyncio.sleep(0)
+        assert current() is None
+
+    asyncio.run(main())
+    KEPT.clear()
+    gc.collect()
+    assert len(ended) == 100
     assert [r for r in world.caplog.records if r.name == "asyncio"] == []
     assert capsys.readouterr().err == ""
 
