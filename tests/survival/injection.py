@@ -29,6 +29,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -327,7 +328,8 @@ def fork_away(injection: Injection) -> Problems:
         injection.run(stand)
         stands.set()
 
-    thread = threading.Thread(target=work)
+    # In a copy: the lines of a call depend on the span that the one before left current.
+    thread = threading.Thread(target=copy_context().run, args=[work])
     thread.start()
     stands.wait()
     forks = [Fork()]
