@@ -243,11 +243,9 @@ def test_an_async_generator_that_is_ended_early(how, caplog):
     asyncio.run(main())
     assert seen == []
     assert caplog.records == []
-    ((outcome, error_type, count, _),) = bench.points()
-    assert (outcome, error_type) == (
-        ("error", "Failed") if how == "throw" else ("ok", "")
-    )
-    assert count == 1
+    outcome = ("error", "Failed") if how == "throw" else ("ok", "")
+    seconds = 1 + SECONDS if how == "break" else 1  # it breaks at the second item
+    assert bench.points() == [(*outcome, 1, seconds)]
     assert bench.value("operation.in_flight") == 0
 
 
@@ -302,12 +300,15 @@ def test_a_cancelled_task_is_cancelled_and_not_an_error(kind):
     async def main():
         task = asyncio.create_task(wait())
         await asyncio.sleep(0.01)
+        assert bench.value("operation.in_flight") == 1
+        bench.clock.advance(SECONDS)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(main())
-    assert [p[:3] for p in bench.points()] == [("cancelled", "", 1)]
+    assert bench.points() == [("cancelled", "", 1, SECONDS)]
+    assert bench.value("operation.in_flight") == 0
 
 
 def test_a_coroutine_that_is_never_awaited_is_not_a_call():

@@ -26,8 +26,10 @@ import os
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -39,26 +41,45 @@ POINTS_PER_PROCESS = 50
 Problems = list[str]
 
 
-class Point(NamedTuple):
-    """A line that a call executes.
+class Place(NamedTuple):
+    """A line, and where its function was called from.
 
     Attributes:
-        call: The call.
-        warm: Whether the call was made once before.
-        event: Which of the line events of the call it is.
         file: The file, relative to the package.
         line: The line.
         function: The function.
         caller: The file and line that the function was called from.
     """
 
-    call: str
-    warm: bool
-    event: int
     file: str
     line: int
     function: str
     caller: str
+
+
+class Point(NamedTuple):
+    """A line that a call executes.
+
+    Attributes:
+        call: The call.
+        warm: Whether the call was made once before.
+        before: How often the call executes this place before it counts. Not which line
+            of the whole call it is: a walk up the stack has more lines on a deeper one.
+        file: As in ``Place``, as are the others.
+    """
+
+    call: str
+    warm: bool
+    before: int
+    file: str
+    line: int
+    function: str
+    caller: str
+
+    @property
+    def place(self) -> Place:
+        """The line without the call."""
+        return Place(self.file, self.line, self.function, self.caller)
 
 
 class Finding(NamedTuple):
@@ -82,14 +103,13 @@ class Tracer:
 
     Args:
         folder: Only files below it are looked at.
-        at_line: Gets the number of the line event, and the frame. What it does is not
-            traced; what it raises is raised at that line.
+        at_line: Gets the frame. What it does is not traced; what it raises is raised at
+            that line.
     """
 
-    def __init__(self, folder: str, at_line: Callable[[int, FrameType], None]) -> None:
+    def __init__(self, folder: str, at_line: Callable[[FrameType], None]) -> None:
         self._folder = folder
         self._at_line = at_line
-        self._event = -1
 
     def __enter__(self) -> None:
         sys.settrace(self._trace)
@@ -101,9 +121,17 @@ class Tracer:
         if not frame.f_code.co_filename.startswith(self._folder):
             return None
         if event == "line":
-            self._event += 1
-            self._at_line(self._event, frame)
+            self._at_line(frame)
         return self._trace
+
+
+def place_of(frame: FrameType, folder: str) -> Place:
+    """Give the place where a frame stands."""
+    code, back = frame.f_code, frame.f_back
+    assert back is not None
+    file = code.co_filename.removeprefix(folder) or os.path.basename(folder)
+    caller = f"{os.path.basename(back.f_code.co_filename)}:{back.f_lineno}"
+    return Place(file, frame.f_lineno, code.co_name, caller)
 
 
 def find_points(setup: str) -> list[Point]:
@@ -129,34 +157,37 @@ def thinned(points: Iterable[Point], place: Callable[[Point], object]) -> list[P
 
 def _find_points(setup: str) -> Iterator[Point]:
     folder, calls, make_world = _set_up(setup)
+    _collect_when_told()
     for call in calls:
-        seen: set[object] = set()
+        seen: set[Place] = set()
         for warm in (False, True):
             world = make_world()
             if warm:
                 world.make(call)
-            points = _points_of(world, call, warm, folder)
-            for place in points.keys() - seen:
-                yield from dict.fromkeys((points[place][0], points[place][-1]))
-            seen |= points.keys()
+            times = _times_of(world, call, folder)
+            for place in [place for place in times if place not in seen]:
+                for before in dict.fromkeys((0, times[place] - 1)):
+                    yield Point(call, warm, before, *place)
+            seen |= times.keys()
+        gc.collect()
 
 
-def _points_of(
-    world: Any, call: str, warm: bool, folder: str
-) -> dict[object, list[Point]]:
-    points: dict[object, list[Point]] = {}
-
-    def note(event: int, frame: FrameType) -> None:
-        code, line, back = frame.f_code, frame.f_lineno, frame.f_back
-        assert back is not None
-        file = code.co_filename.removeprefix(folder) or os.path.basename(folder)
-        caller = f"{os.path.basename(back.f_code.co_filename)}:{back.f_lineno}"
-        point = Point(call, warm, event, file, line, code.co_name, caller)
-        points.setdefault((code, line, caller), []).append(point)
-
-    with Tracer(folder, note):
+def _times_of(world: Any, call: str, folder: str) -> Counter[Place]:
+    """Give how often a call executes which place."""
+    times: Counter[Place] = Counter()
+    with Tracer(folder, lambda frame: times.update([place_of(frame, folder)])):
         world.make(call)
-    return points
+    return times
+
+
+def _collect_when_told() -> None:
+    """Have no collection begin by itself.
+
+    Its callbacks and finalizers would be lines of the call it comes in: another one each
+    time.
+    """
+    gc.disable()
+    gc.freeze()
 
 
 class Injection:
@@ -173,7 +204,7 @@ class Injection:
         self.world = world
         self._seconds = seconds
         self.call = point.call
-        self._event = point.event
+        self._point = point
         self._folder = folder
         self.problems: Problems = []
         self.reached = False
@@ -182,12 +213,18 @@ class Injection:
 
     def run(self, do: Callable[[], None], *, raising: bool = False) -> None:
         """Make the call, and ``do`` what the mode does at the point."""
+        left = self._point.before
 
-        def at_line(event: int, frame: FrameType) -> None:
-            if event == self._event and not self.reached:
-                sys.settrace(None)
-                self.reached = True
-                do()
+        def at_line(frame: FrameType) -> None:
+            nonlocal left
+            if self.reached or not self._is_there(frame):
+                return
+            if left:
+                left -= 1
+                return
+            sys.settrace(None)
+            self.reached = True
+            do()
 
         try:
             with Tracer(self._folder, at_line):
@@ -201,6 +238,13 @@ class Injection:
             self.problems.append(f"the call raised\n{traceback.format_exc()}")
         if not self.reached:
             self.problems.append("the point was not reached")
+
+    def _is_there(self, frame: FrameType) -> bool:
+        point = self._point
+        # Nearly every line is another one, and a whole place takes longer to find out.
+        if (frame.f_lineno, frame.f_code.co_name) != (point.line, point.function):
+            return False
+        return place_of(frame, self._folder) == point.place
 
     def guarded(self, do: Callable[[], object]) -> None:
         """Do something inside the hook, where an exception would look like the call's."""
@@ -284,7 +328,8 @@ def fork_away(injection: Injection) -> Problems:
         injection.run(stand)
         stands.set()
 
-    thread = threading.Thread(target=work)
+    # In a copy: the lines of a call depend on the span that the one before left current.
+    thread = threading.Thread(target=copy_context().run, args=[work])
     thread.start()
     stands.wait()
     forks = [Fork()]
@@ -368,8 +413,7 @@ def _try_all(
 ) -> Iterator[str | None]:
     """Yield None before each point, and behind it what is wrong there."""
     folder, _, make_world = _set_up(setup)
-    gc.disable()  # a collection runs callbacks and finalizers elsewhere each time
-    gc.freeze()
+    _collect_when_told()
     for number, point in enumerate(points):
         yield None
         injection = Injection(make_world(), Point(*point), folder, seconds)

@@ -65,10 +65,3 @@ KNOWN = [
         "the interpreter polls for signals after calls",
     ),
 ]
-
-SOME_LINES = re.compile(
-    r"( in 'read(\.process|\.failing)?'| \((_begins|_ends)\).*|_records\.py:\d+ \(read\).*)"
-    r": (in the child: )?the point was not reached$"
-)
-"""Lines that do not come each time: the interpreter reports fewer of a loop or a long
-expression once it has specialised it; and the collector runs when it likes."""

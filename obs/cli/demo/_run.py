@@ -4,9 +4,10 @@ import math
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from time import monotonic, sleep
 
+from obs._obs import Obs
 from obs.cli.demo import _orders, _shop
 from obs.cli.demo._chance import Chance
 from obs.cli.demo._http import HttpService
@@ -123,9 +124,18 @@ def _metrics_pages(first_port: int) -> Iterator[dict[str, str]]:
             exporter = PrometheusExporter(port=first_port + index if first_port else 0)
             tel.attach(exporter)
             stack.callback(tel.detach, exporter)
-            stack.enter_context(tel.start())
+            stack.enter_context(_started(tel))
             pages[service] = exporter.url
         yield pages
+
+
+def _started(tel: Obs) -> AbstractContextManager[object]:
+    try:
+        return tel.start()
+    except StartFailed as error:
+        # It tells who wrote `PrometheusExporter(port=...)`; here one writes a flag.
+        text = str(error).replace("port=0 takes", "--metrics-port 0 takes")
+        raise StartFailed(text) from error
 
 
 @contextmanager
