@@ -31,7 +31,7 @@ from obs.metrics import Registry, label_text
 from obs.model import Outcome, SpanKind
 from obs.naming import list_of_names
 from obs.protocols import P, R
-from obs.trace import Span, Tracer
+from obs.trace import Span, Tracer, Unsampled, UnsampledRoot
 
 Place: TypeAlias = tuple[int, str, Any]
 """Of an argument: its position, its name, and what it is when it is not given."""
@@ -237,7 +237,10 @@ class Operation:
             if claimed is not None:
                 claimed.is_operation = True
                 return Borrowed(claimed, self._now)
-        span = self._span(self._name, attributes, kind=self._kind)
+        span: Any = self._span(self._name, attributes, kind=self._kind)
+        if span.__class__ is Unsampled and not _is_inside(None):
+            # What is below it in its trace shall find that a decorated call is around.
+            span = UnsampledRoot(span.trace, span.span_id)
         span.is_operation = True
         if span.__class__ is Span:
             if up is not None and up.gone:

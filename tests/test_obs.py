@@ -11,6 +11,7 @@ import textwrap
 import pytest
 
 from obs import DefinitionError, Obs, StartFailed
+from obs._source import SelfCollector
 from obs.redact import Redactor
 from obs.testing import MemoryExporter
 
@@ -64,6 +65,8 @@ def test_the_public_names_of_an_instance():
         "gauge",
         "histogram",
         "inject",
+        "logger",
+        "logs",
         "metrics",
         "operation",
         "snapshot",
@@ -245,7 +248,7 @@ def test_a_source_counts_says_and_checks_for_its_exporter(capfd):
         ("traces", "", "limit"): 0,
         ("metrics", "recorder", "invalid"): 3,
     }
-    assert seen == ["obs.dropped", "obs.truncated", "obs.series", "mine"]
+    assert seen == [*SelfCollector.NAMES, "mine"]
     line = json.loads(capfd.readouterr().err)
     assert (line["event"], line["service"], line["logger"]) == (
         "recorder: something",

@@ -646,7 +646,7 @@ def test_own_rules_come_before_those_of_the_instance():
 
 @pytest.mark.parametrize("rule", [lambda e: "fine", lambda e: 1 / 0, lambda e: 7])
 def test_a_rule_that_fails_is_ignored_and_counted(rule, capfd):
-    tel = Obs("x", runtime=False)
+    tel = Obs("x", runtime=False, level="off")
 
     @tel.operation("op", classify=rule)
     def fail():

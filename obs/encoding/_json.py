@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from functools import cache
-from json.encoder import encode_basestring
 from typing import Any
 
 # DEL, the control characters of ISO 8859-1 and the two line ends of Unicode, in UTF-8:
@@ -62,14 +61,22 @@ def _standard(value: Any) -> bytes:
     return _text(value).encode()
 
 
+@cache
+def _quoted() -> Callable[[str], str]:
+    from json.encoder import encode_basestring  # noqa: PLC0415 - 2 ms, with its package
+
+    return encode_basestring
+
+
 def _text(value: Any) -> str:
     kind = type(value)
     if kind is str:
-        return encode_basestring(value)
+        return _quoted()(value)
     if kind is float:
         return _float(value)
     if kind is dict:
-        items = [f"{encode_basestring(k)}:{_text(v)}" for k, v in value.items()]
+        quoted = _quoted()
+        items = [f"{quoted(k)}:{_text(v)}" for k, v in value.items()]
         return f"{{{','.join(items)}}}"
     if kind is list:
         return f"[{','.join(map(_text, value))}]"

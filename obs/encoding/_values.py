@@ -35,6 +35,7 @@ _NAME = -1
 """The depth of a name: containers are shown as one short text."""
 
 _CONTAINERS = Mapping, list, tuple, Sequence, AbstractSet, ValuesView
+_USUAL = frozenset({dict, list, tuple})
 _TEXTS = str, bytes, bytearray, memoryview, UserString
 
 
@@ -129,7 +130,7 @@ class Plain:
             return self.text(f"<{type_name(value)}>")
 
     def _other(self, value: Any, depth: int) -> Any:
-        if type(value) is dict:
+        if type(value) in _USUAL:
             return self._container(value, depth)
         # By the methods of the built-in classes, past what a subclass makes of them.
         if isinstance(value, int):

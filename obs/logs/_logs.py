@@ -12,7 +12,7 @@ from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._identity import Unique
 from obs._tally import Tally, plus_is_exact
-from obs.encoding import Redaction, json_line, sane
+from obs.encoding import LOG_ROOM, Plain, Redaction, json_line, sane
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
 from obs.limits import Limits
 from obs.logs._fields import SCOPE, Scope, fields_of
@@ -400,9 +400,9 @@ class Logs(Unique):
             return None
         if any(type(value) is Lazy for value in fields.values()):
             return None
-        record, cut = sane(LogRecord(0, "info", "", fields=fields), self._redact)
-        same = not cut and record.fields.keys() == fields.keys()
-        return dict(record.fields) if same else None
+        plain = Plain(LOG_ROOM, self._redact)
+        found = plain.mapping(fields, self._limits.attributes)
+        return None if plain.cut or found.keys() != fields.keys() else found
 
     def _piece(self, fields: dict[str, Any]) -> bytes | None:
         """Encode fields as a piece of a line; None where a line needs the general way."""

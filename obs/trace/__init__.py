@@ -18,7 +18,7 @@ from obs.trace._sampling import (
     Rule,
     Rules,
 )
-from obs.trace._span import Span
+from obs.trace._span import Span, Unsampled, UnsampledRoot
 from obs.trace._tracer import Tracer
 
 __all__ = [
@@ -34,4 +34,6 @@ __all__ = [
     "Span",
     "SpanReader",
     "Tracer",
+    "Unsampled",
+    "UnsampledRoot",
 ]
