@@ -3,6 +3,7 @@
     _shop.py     the front end, and
     _orders.py   the service behind it: how a service uses obs
     _serve.py    a request as a span in the trace of its caller
+    _logs.py     which logs are shown
     _run.py      ports, start and end
     _traffic.py  the customers
     _report.py   the table at the end, read from the instruments

@@ -56,6 +56,14 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         "jsonl:demo.jsonl, console: ...; may be given several times",
     )
     parser.add_argument(
+        "--log-level",
+        type=_level,
+        default="off",
+        metavar="LEVEL",
+        help="the lowest level of logs on stderr, such as info: for people on a "
+        "terminal, as JSON elsewhere (default: %(default)s)",
+    )
+    parser.add_argument(
         "--seed",
         type=int,
         default=1,
@@ -75,6 +83,7 @@ def _run(options: argparse.Namespace) -> int:
         duration=options.duration,
         metrics_port=options.metrics_port,
         exporters=options.exporters,
+        log_level=options.log_level,
         seed=options.seed,
     )
 
@@ -99,6 +108,16 @@ def _exporter(text: str) -> str:
 
     try:
         exporter_from_url(text)
+    except DefinitionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _level(text: str) -> str:
+    from obs.logs._levels import level_number  # noqa: PLC0415 - for who gives one
+
+    try:
+        level_number("a level", text)
     except DefinitionError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text

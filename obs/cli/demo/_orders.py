@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 from obs._obs import Obs
 from obs.cli.demo._chance import Chance
 from obs.cli.demo._http import Answer, HttpError, Request, not_found
+from obs.cli.demo._logs import STDERR
 from obs.cli.demo._serve import serve
 
 PACKERS = 3
@@ -24,7 +25,8 @@ PROCESSED = {
     "messaging.operation.type": "process",
 }
 
-tel = Obs("orders", version="0.9.0", environment="demo")
+tel = Obs("orders", version="0.9.0", environment="demo", routes=[STDERR])
+log = tel.logger("orders")
 
 accepted = tel.counter(
     "orders.accepted", "Orders accepted.", unit="{order}", labels=("size",)
@@ -80,6 +82,7 @@ class Orders:
         self.reserve(number)
         self._packing.add(size, number)
         accepted.labels(size).inc()
+        log.info("order.accepted", order=number, size=size)
         return Answer(HTTPStatus.ACCEPTED, {"order": number})
 
     @tel.operation()
@@ -148,4 +151,6 @@ class Packing:
             usual = 0.06 if size == "small" else 0.09
             sleep(self._chance.seconds("pack", number, usual=usual, slow=0.2))
         if self._chance.happens("customer cancels", number, 0.04):
+            log.warning("order.cancelled", order=number)
             raise CancelledError
+        log.info("order.packed", order=number, size=size)

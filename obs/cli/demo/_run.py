@@ -11,6 +11,7 @@ from obs._obs import Obs
 from obs.cli.demo import _orders, _shop
 from obs.cli.demo._chance import Chance
 from obs.cli.demo._http import HttpService
+from obs.cli.demo._logs import SHOWN
 from obs.cli.demo._orders import Orders, Packing
 from obs.cli.demo._report import (
     comparison,
@@ -42,6 +43,8 @@ Have Prometheus scrape both pages, and ask it:
   sum by (operation, outcome) (rate(operation_duration_seconds_count[1m]))
   histogram_quantile(0.95, sum by (le) (rate(shop_payment_duration_seconds_bucket[1m])))
   packing_queue_depth
+
+See its logs, with the ids of their traces: obs demo --log-level info
 """
 
 
@@ -51,6 +54,7 @@ def run(
     duration: float | None,
     metrics_port: int,
     exporters: Sequence[str] = (),
+    log_level: str = "off",
     seed: int,
 ) -> int:
     """Run the demo until its time is over or a signal ends it.
@@ -60,12 +64,14 @@ def run(
         duration: Seconds; None goes on until SIGINT or SIGTERM.
         metrics_port: The first service's; the second takes the next. 0: any free ones.
         exporters: URLs of what gets everything pushed, from each service.
+        log_level: The lowest level of logs that are shown.
         seed: What chance begins with.
 
     Returns:
         The exit code: 1 if a port is taken, or two exporters have one name.
     """
     chance = Chance(seed)
+    SHOWN.choose(log_level)
     try:
         with (
             _end_signals() as signals,

@@ -14,6 +14,7 @@ from obs.cli.demo._http import (
     call,
     not_found,
 )
+from obs.cli.demo._logs import STDERR
 from obs.cli.demo._serve import STATUS_CODE, serve
 
 VERSION = "1.4.2"
@@ -27,7 +28,8 @@ METHODS = ("card", "invoice")
 
 # Constructing opens nothing. The exporter is attached where the port is known, in
 # _run.py; where it is fixed: Obs("shop", exporters=[PrometheusExporter(port=9464)]).
-tel = Obs("shop", version=VERSION, environment="demo")
+tel = Obs("shop", version=VERSION, environment="demo", routes=[STDERR])
+log = tel.logger("shop")
 
 build = tel.metrics.info("shop.build", "What is running.", labels=("version", "commit"))
 payments = tel.counter(
@@ -124,6 +126,8 @@ class Shop:
         """Take the money and hand the order on."""
         self.charge(method, cents, number)
         self.send_order("small" if cents < 5_000 else "large", number)
+        # It carries the ids of the current span by itself.
+        log.info("order.placed", order=number, channel=channel, cents=cents)
         return Answer(HTTPStatus.CREATED, {"order": number, "channel": channel})
 
     @tel.operation(labels=("method",))
@@ -135,6 +139,7 @@ class Shop:
         if result == "timed_out":
             raise PaymentTimedOut
         if result == "declined":
+            log.warning("card.declined", order=number, method=method, cents=cents)
             raise CardDeclined
         revenue.inc(cents)
 
