@@ -32,6 +32,7 @@ from obs.runtime._gc import GcPauses
 from obs.runtime._interpreter import InterpreterCollector
 from obs.runtime._process import ProcessCollector
 from obs.testing import MemoryExporter
+from obs.redact import DEFAULT
 from obs.trace import Never, RateLimited, SpanReader, Tracer
 from tests.survival.processes import SECONDS
 
@@ -946,7 +947,7 @@ def limited(subject: Subject) -> Callable[[], object]:
 def read_span(subject: Subject) -> Callable[[], object]:
     """A failed span that is made a record of at once, as for a MemoryExporter."""
     tracer = Tracer()
-    tracer.sink = SpanReader(tracer.limits, tracer.diag).read
+    tracer.sink = SpanReader(tracer.limits, tracer.diag, DEFAULT).read
 
     def block() -> None:
         with suppress(Failed), tracer.span("s", a=[1], b=Color.RED, c=object()) as it:
