@@ -28,11 +28,11 @@ from obs._context import CURRENT, current
 from obs.delivery import Intake
 from obs.metrics import SLOT_CELLS, THREAD_CELLS, Registry, _registry
 from obs.model import Ack, Batch, Delivery, Payload, Snapshot, TraceContext, delta
+from obs.redact import DEFAULT
 from obs.runtime._gc import GcPauses
 from obs.runtime._interpreter import InterpreterCollector
 from obs.runtime._process import ProcessCollector
 from obs.testing import MemoryExporter
-from obs.redact import DEFAULT
 from obs.trace import Never, RateLimited, SpanReader, Tracer
 from tests.survival.processes import SECONDS
 
@@ -951,6 +951,7 @@ def read_span(subject: Subject) -> Callable[[], object]:
 
     def block() -> None:
         with suppress(Failed), tracer.span("s", a=[1], b=Color.RED, c=object()) as it:
+            it.set(token="k3y", text="failed, pwd=k3y")
             it.link(REMOTE)
             raise Failed
 
