@@ -23,11 +23,12 @@ KNOWN_CHARS = 128
 
 _SHORTEST = 13
 """Shorter ones have no secrets but behind their names."""
-# What a text with a secret has, but for schemes, cards and two shapes of keys: one of
+# What a text with a secret has, but for schemes, cards and some shapes of keys: one of
 # these characters (characters alone are found fastest), or a colon in no time of day.
-_MARK = re.compile(r"[=\"'_JKISGxz]").search
+_MARK = re.compile(r"[=\"'JKISGxz]").search
 _SHORT_MARK = re.compile(r"[=\"']").search
 _COLON = re.compile(r":(?:(?<!\d\d:)|(?!\d\d))").search
+_PREFIXES = ("gh", "_pat_", "k_live_", "k_test_", "npm_")
 _AS_DIGITS = bytes.maketrans(b"123456789 -", b"00000000000")
 _CARD = b"0" * 13
 
@@ -139,6 +140,8 @@ def _is_harmless(text: str) -> bool:
         return True
     lower = text.lower()
     if "bearer" in lower or "basic" in lower or "sk-" in lower or "glpat-" in lower:
+        return False
+    if "_" in text and any(map(text.__contains__, _PREFIXES)):
         return False
     # A card has one character in each thirteen. The rest is faster than an expression,
     # which begins anew at each digit.
