@@ -354,7 +354,15 @@ PIECES = st.one_of(
                 "\ud800",
                 "\0",
             ),
-            *("ghp_" + "a1" * 18, "sk-", "digest ", "None", "xoxb-1234567890"),
+            *(
+                "ghp_" + "a1" * 18,
+                "sk-",
+                "digest ",
+                "None",
+                "xoxb-1234567890",
+                "github_pat_" + "a1" * 12,
+                "sk_live_" + "a1" * 8,
+            ),
         ]
     ),
 )

@@ -32,11 +32,9 @@ _BASIC_CHARS = 4_096
 _SHAPES = [
     (needle, re.compile(pattern))
     for needle, pattern in (
-        # Not inside of such a run: each of many beginnings would read it to its end.
-        ("eyJ", r"eyJ(?<![\w-]eyJ)[\w-]{10,}+(?:\.[\w-]*+(?:\.[\w-]*+){0,3}+|(?=…))"),
-        ("AKIA", r"AKIA(?<![A-Za-z0-9]AKIA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-        ("ASIA", r"ASIA(?<![A-Za-z0-9]ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-        ("AIza", r"AIza(?<![\w-]AIza)[\w-]{35}(?![\w-])"),
+        ("AKIA", r"AKIA[A-Z0-9]{16}"),
+        ("ASIA", r"ASIA[A-Z0-9]{16}"),
+        ("AIza", r"AIza[\w-]{35}"),
         ("gh", r"gh[pousr]_[A-Za-z0-9]{20,}+"),
         ("github_pat_", r"github_pat_\w{20,}+"),
         ("glpat-", r"glpat-[\w-]{16,}+"),
@@ -44,8 +42,11 @@ _SHAPES = [
         ("xapp-", r"xapp-[A-Za-z0-9-]{10,}+"),
         ("k_live_", r"[rs]k_live_[A-Za-z0-9]{10,}+"),
         ("k_test_", r"[rs]k_test_[A-Za-z0-9]{10,}+"),
-        ("npm_", r"npm_[A-Za-z0-9]{36}"),
+        ("npm_", r"npm_[A-Za-z0-9]{36,}+"),
+        # Not inside of such a run: each of many beginnings would read it to its end. Last,
+        # since masks before them make new beginnings.
         ("sk-", r"sk-(?<![\w-]sk-)(?=[A-Za-z_-]{0,64}+\d)[\w-]{20,}+"),
+        ("eyJ", r"eyJ(?<![\w-]eyJ)[\w-]{10,}+(?:\.[\w-]*+(?:\.[\w-]*+){0,3}+|(?=…))"),
     )
 ]
 

@@ -12,7 +12,7 @@ EXPORTERS = sorted((ROOT / "exporters").rglob("*.py"))
 RECORDING = [
     path
     for path in OBS
-    if path.parent.name in ("metrics", "runtime", "trace", "propagation")
+    if path.parent.name in ("metrics", "runtime", "trace", "propagation", "redact")
     or path.name
     in (
         *("operation.py", "_calls.py", "_context.py", "_diag.py", "_foreign.py"),

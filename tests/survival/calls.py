@@ -32,6 +32,7 @@ from obs.logs._descriptor import Descriptor
 from obs.metrics import SLOT_CELLS, THREAD_CELLS, Registry, _registry
 from obs.model import Ack, Batch, Delivery, Payload, Snapshot, TraceContext, delta
 from obs.propagation import Propagation
+from obs.redact import DEFAULT
 from obs.runtime._gc import GcPauses
 from obs.runtime._interpreter import InterpreterCollector
 from obs.runtime._process import ProcessCollector
@@ -976,10 +977,11 @@ def limited(subject: Subject) -> Callable[[], object]:
 def read_span(subject: Subject) -> Callable[[], object]:
     """A failed span that is made a record of at once, as for a MemoryExporter."""
     tracer = Tracer()
-    tracer.sink = SpanReader(tracer.limits, tracer.diag).read
+    tracer.sink = SpanReader(tracer.limits, tracer.diag, DEFAULT).read
 
     def block() -> None:
         with suppress(Failed), tracer.span("s", a=[1], b=Color.RED, c=object()) as it:
+            it.set(token="k3y", text="failed, pwd=k3y")
             it.link(REMOTE)
             raise Failed
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import assert_type
 
 from obs import NULL, Counter, Gauge, Histogram, Limits, Obs, Telemetry, UpDown
+from obs.redact import Redactor
 from obs_exporters import OTLPExporter, PrometheusExporter, exporter_from_url
 
 tel = Obs(
@@ -14,6 +15,7 @@ tel = Obs(
         exporter_from_url("console:"),
     ],
     limits=Limits(series=9),
+    redact=Redactor(keys=["iban"]),
 )
 assert_type(tel.flush(1.0).lanes["otlp"].delivered, int)
 
