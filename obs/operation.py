@@ -31,7 +31,7 @@ from obs.metrics import Registry, label_text
 from obs.model import Outcome, SpanKind
 from obs.naming import list_of_names
 from obs.protocols import P, R
-from obs.trace import Span, Tracer, Unsampled, UnsampledRoot
+from obs.trace import Span, Tracer, Unsampled
 
 Place: TypeAlias = tuple[int, str, Any]
 """Of an argument: its position, its name, and what it is when it is not given."""
@@ -139,11 +139,12 @@ class Borrowed:
     server span around it that it makes its own.
     """  # noqa: D205 - one sentence
 
-    __slots__ = ("_now", "_span", "started")
+    __slots__ = ("_marked", "_now", "_span", "started")
 
-    def __init__(self, span: Any, now: Callable[[], int]) -> None:
+    def __init__(self, span: Any, now: Callable[[], int], marked: Any = None) -> None:
         self._span = span
         self._now = now
+        self._marked = marked
         self.started = now()
 
     @property
@@ -155,6 +156,8 @@ class Borrowed:
         """Make current again what was, if anything else was made current."""
         if self._span.__class__ is not Span:
             self._span.__exit__(None, None, None)
+        if self._marked is not None:
+            self._marked.is_operation = False
 
     def finish(self, error: BaseException | None, outcome: Outcome) -> int:
         """Say how the call ended; give when, by the monotonic clock, in ns."""
@@ -238,9 +241,12 @@ class Operation:
                 claimed.is_operation = True
                 return Borrowed(claimed, self._now)
         span: Any = self._span(self._name, attributes, kind=self._kind)
-        if span.__class__ is Unsampled and not _is_inside(None):
-            # What is below it in its trace shall find that a decorated call is around.
-            span = UnsampledRoot(span.trace, span.span_id)
+        if span.__class__ is Unsampled:
+            # All below the root share one span, so it is the root that is marked.
+            if getattr(up, "is_operation", False):
+                return Borrowed(span, self._now)
+            up.is_operation = True
+            return Borrowed(span, self._now, up)
         span.is_operation = True
         if span.__class__ is Span:
             if up is not None and up.gone:

@@ -4,12 +4,14 @@ Counted for the cells of Pythons with a GIL; those for each thread may take more
 """
 
 import gc
+import os
 import sys
 import tracemalloc
 
 import pytest
 
-from obs import Obs, TraceContext
+from obs import NULL, Obs, TraceContext
+from obs.logs import Route
 from obs.metrics import SLOT_CELLS, Registry
 from obs.model import Ack, Delivery, Payload
 from obs.trace import Never
@@ -264,23 +266,26 @@ def test_exporters_add_no_call():
         assert python_calls(lambda: counter.labels(*ROW).inc()) == alone
 
 
+class Pushing:
+    """A push exporter that takes everything."""
+
+    signals = frozenset(["logs", "metrics", "traces"])
+    delivery = Delivery(interval=3_600.0)
+
+    def __init__(self, number):
+        self.name = f"pushing {number}"
+
+    def encode(self, batch):
+        return [Payload(b"", len(batch.records) or 1)]
+
+    def send(self, payload, deadline):
+        return Ack(payload.records)
+
+    def close(self, deadline):
+        pass
+
+
 def test_push_exporters_add_no_call():
-    class Pushing:
-        signals = frozenset(["metrics", "traces"])
-        delivery = Delivery(interval=3_600.0)
-
-        def __init__(self, number):
-            self.name = f"pushing {number}"
-
-        def encode(self, batch):
-            return [Payload(b"", len(batch.records) or 1)]
-
-        def send(self, payload, deadline):
-            return Ack(payload.records)
-
-        def close(self, deadline):
-            pass
-
     def calls_with(exporters):
         tel = Obs("budgets", runtime=False, exporters=exporters)
         counter = tel.counter("c", labels=LABELS)
@@ -297,3 +302,51 @@ def test_push_exporters_add_no_call():
     assert alone == calls_with([Pushing(0)])
     assert alone == calls_with([Pushing(number) for number in range(6)])
     assert "Intake.put" in alone
+
+
+FIELDS = {"user": 7, "path": "/items", "status": 200, "seconds": 0.5, "cached": True}
+
+
+@pytest.fixture(scope="module")
+def null():
+    fd = os.open(os.devnull, os.O_WRONLY)
+    yield fd
+    os.close(fd)
+
+
+def logging_instance(null, exporters=()):
+    routes = [Route(null, format="json")]
+    return Obs("budgets", runtime=False, exporters=exporters, routes=routes)
+
+
+def test_a_log_record_is_one_call(null):
+    tel = logging_instance(null)
+    log = tel.logger("shop", region="eu")
+    # The clock has its own millisecond: a new one costs a call more.
+    tel.logs.stamps.cell[0] = (0, b"")
+    with tel.span("a"):
+        calls = [python_calls(lambda: log.info("x", **FIELDS)) for _ in range(20)]
+    assert ["fused.<locals>.method"] in calls
+    assert all(len(it) <= 2 for it in calls)
+
+
+@pytest.mark.parametrize("exporters", [0, 1, 6])
+def test_a_log_record_that_waits_for_exporters_is_one_call(null, exporters):
+    tel = logging_instance(null, [Pushing(number) for number in range(exporters)])
+    log = tel.logger("shop")
+    with tel.start():
+        found = [python_calls(lambda: log.info("x", **FIELDS)) for _ in range(20)]
+    assert min(found, key=len) == ["fused.<locals>.method"]
+
+
+def test_a_filtered_log_call_is_one_call(null):
+    log = logging_instance(null).logger("shop")
+    assert python_calls(lambda: log.debug("x", **FIELDS)) == ["off"]
+    assert python_calls(lambda: NULL.logger().info("x", **FIELDS)) == [
+        "NullTelemetry.logger", "NullLogger.trace",
+    ]  # fmt: skip
+
+
+def test_to_bind_fields_is_one_call(null):
+    log = logging_instance(null).logger("shop")
+    assert len(python_calls(lambda: log.bind(a=1))) == 1
