@@ -4,7 +4,6 @@ import re
 import select
 import socket
 import threading
-from collections import Counter
 from typing import NamedTuple
 
 HEADER = re.compile(
@@ -115,9 +114,6 @@ class Server:
             assert not thread.is_alive()
         self.socket.close()
         self.stopping.close()
-
-    def ids(self):
-        return Counter(read(message).params.get("i") for message in list(self.messages))
 
     def _start(self, target, *args):
         thread = threading.Thread(target=target, args=args, daemon=True)
