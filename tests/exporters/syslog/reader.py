@@ -4,7 +4,7 @@ import re
 import select
 import socket
 import threading
-from collections import Counter
+import time
 from typing import NamedTuple
 
 HEADER = re.compile(
@@ -77,13 +77,14 @@ def frames(data):
 class Server:
     """A syslog server in a block: ``udp``, ``tcp``, ``unix`` or ``unix-stream``.
 
+    ``pause`` is seconds between the handshake and the first read, with a small window.
     ``mode`` is ``ok``, ``never_read`` or ``reset`` (at the first byte).
     """
 
-    def __init__(self, kind, path="", context=None, address=("127.0.0.1", 0)):
+    def __init__(self, kind, path="", context=None, address=("127.0.0.1", 0), pause=0):
         self.kind, self.path, self.context = kind, str(path), context
-        self.messages, self.broken, self.connections = [], [], 0
-        self.mode = "ok"
+        self.messages, self.broken, self.connections, self.ended = [], [], 0, 0
+        self.mode, self.pause = "ok", pause
         is_unix = kind.startswith("unix")
         is_stream = kind in ("tcp", "unix-stream")
         self.is_stream = is_stream
@@ -93,7 +94,9 @@ class Server:
         )
         if not is_unix:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            self.socket.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, 8192 if pause else 4 << 20
+            )
         self.socket.bind(self.path if is_unix else address)
         self.address = self.path or f"127.0.0.1:{self.socket.getsockname()[1]}"
         self.stopping, self._stop = socket.socketpair()
@@ -115,9 +118,6 @@ class Server:
             assert not thread.is_alive()
         self.socket.close()
         self.stopping.close()
-
-    def ids(self):
-        return Counter(read(message).params.get("i") for message in list(self.messages))
 
     def _start(self, target, *args):
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -145,6 +145,7 @@ class Server:
                 if self.context:
                     peer.settimeout(10)
                     peer = self.context.wrap_socket(peer, server_side=True)
+                time.sleep(self.pause)
                 while True:
                     if self.mode == "never_read":
                         self._is_readable(self.stopping)
@@ -163,3 +164,4 @@ class Server:
                 peer.close()
         if data:
             self.broken.append(data)
+        self.ended += 1

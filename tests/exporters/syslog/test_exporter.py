@@ -254,7 +254,19 @@ def test_what_was_sent_arrives_when_it_is_closed_at_once(way):
         send(exporter, batch(100, 100 * n))
         exporter.close(time.monotonic() + 1)
     eventually(lambda: len(server.messages) == 2000)
+    eventually(lambda: server.ended == server.connections)
     assert server.broken == []
+
+
+def test_what_a_slow_server_has_not_read_yet_arrives_after_close(ca_file):
+    """The kernel throws away what it has not sent where something lies unread."""
+    with Server("tcp", context=server_context("good"), pause=0.2) as server:
+        exporter = SyslogExporter(server.address, protocol="tls", tls=Tls(ca_file))
+        (payload,) = exporter.encode(batch(7, text="x" * 8_000))
+        exporter.send(payload, time.monotonic() + 5)
+        exporter.close(time.monotonic() + 5)
+        eventually(lambda: server.ended)
+        assert (len(server.messages), server.broken) == (7, [])
 
 
 # --- what fails ------------------------------------------------------------------------
@@ -366,6 +378,20 @@ def test_certificates_that_are_not_trusted(kind, ca_file):
         assert (error.retryable, error.sent) == (True, False)
         server.context = server_context("good")
         assert send(exporter, batch(1)) == 1
+        exporter.close(time.monotonic() + 1)
+        eventually(lambda: server.messages)
+
+
+def test_files_are_read_again_after_tls_has_failed(tmp_path):
+    path = tmp_path / "ca.pem"
+    authority("unknown").cert_pem.write_to_path(path)
+    with Server("tcp", context=server_context("good")) as server:
+        tls = Tls(str(path))
+        exporter = SyslogExporter(server.address, protocol="tls", tls=tls)
+        error, payload = failure(exporter, batch(1))
+        assert "the certificate is not trusted" in str(error)
+        authority("known").cert_pem.write_to_path(path)
+        assert exporter.send(payload, time.monotonic() + 5).accepted == 1
         exporter.close(time.monotonic() + 1)
         eventually(lambda: server.messages)
 

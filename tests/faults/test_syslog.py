@@ -1,0 +1,155 @@
+"""Syslog through a relay that misbehaves: nobody answers, so the books say what was sent."""
+
+import time
+from collections import Counter
+from contextlib import ExitStack
+
+import pytest
+
+from obs.delivery import Intake, _backoff, _lanes
+from obs.delivery._lanes import Lanes
+from obs.limits import Limits
+from obs.metrics import Registry
+from obs.model import LogRecord, Resource
+from obs_exporters import SyslogExporter, Tls
+from tests.exporters.syslog.reader import Server, read
+from tests.faults.certificates import authority, server_context
+from tests.faults.relay import Relay
+
+GRACE = 0.5
+PATIENCE = 15.0
+
+
+class Logging:
+    """Lanes of one exporter, behind a relay to a server, in a block."""
+
+    def __init__(self, protocol, tmp_path):
+        self.stack = ExitStack()
+        context = server_context("good") if protocol == "tls" else None
+        self.server = Server("tcp", context=context)
+        port = int(self.server.address.rpartition(":")[2])
+        self.relay = Relay(port)
+        tls = None
+        if protocol == "tls":
+            ca_file = tmp_path / "ca.pem"
+            authority("known").cert_pem.write_to_path(ca_file)
+            tls = Tls(str(ca_file))
+        self.intake = Intake("logs")
+        registry = Registry()
+        self.lanes = Lanes(
+            [(self.intake, lambda record: (record, 100))],
+            registry,
+            lambda: Resource({"service.name": "s"}),
+            registry.diag,
+            Limits(),
+            1.0,
+        )
+        self.lanes.add(
+            SyslogExporter(
+                f"127.0.0.1:{self.relay.port}",
+                protocol=protocol,
+                tls=tls,
+                timeout=0.25,
+                interval=0.05,
+                max_message_bytes=40_000,
+            )
+        )
+        self.recorded = self._read = 0
+        self.arrived = Counter()
+
+    def __enter__(self):
+        self.stack.enter_context(self.server)
+        self.stack.enter_context(self.relay)
+        self.lanes.start()
+        return self
+
+    def __exit__(self, *_):
+        self.lanes.close(time.monotonic() + 0.5)
+        self.stack.close()
+
+    def record(self, n, size=0):
+        for i in range(self.recorded, self.recorded + n):
+            fields = {"i": i, "text": "x" * size}
+            self.intake.put(LogRecord(1, "info", "e", fields=fields))
+        self.recorded += n
+
+    def timed(self, what, seconds):
+        begun = time.monotonic()
+        result = what(begun + seconds)
+        assert time.monotonic() - begun < seconds + GRACE
+        return result
+
+    def arrives(self, ids):
+        end = time.monotonic() + PATIENCE
+        while not set(ids) <= self.arrived.keys():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+            fresh = self.server.messages[self._read :]
+            self._read += len(fresh)
+            self.arrived.update(int(read(message).params["i"]) for message in fresh)
+
+
+@pytest.fixture(params=["tcp", "tls"])
+def logging(request, tmp_path, monkeypatch):
+    monkeypatch.setattr(_lanes, "TICK", 0.02)
+    monkeypatch.setattr(_backoff, "FIRST", 0.03)
+    monkeypatch.setattr(_backoff, "MOST", 0.1)
+    with Logging(request.param, tmp_path) as logging:
+        logging.record(10)
+        assert logging.timed(logging.lanes.flush, PATIENCE).delivered == 10
+        logging.arrives(range(10))
+        yield logging
+
+
+def test_a_server_that_is_away_for_a_while_loses_nothing(logging):
+    logging.relay.mode = "refuse"
+    logging.record(20)
+    result = logging.timed(logging.lanes.flush, 1.0)
+    assert (result.delivered, result.pending, result.lost) == (0, 20, 0)
+    logging.relay.mode = "ok"
+    logging.record(10)
+    result = logging.timed(logging.lanes.flush, PATIENCE)
+    assert (result.delivered, result.pending, result.lost) == (30, 0, 0)
+    logging.arrives(range(40))
+    assert set(logging.arrived.values()) == {1}
+
+
+def test_a_server_that_stays_away(logging):
+    logging.relay.mode = "refuse"
+    logging.record(20)
+    result = logging.timed(logging.lanes.close, 0.5)
+    assert (result.delivered, result.pending, result.lost) == (0, 0, 20)
+    assert result.lanes["syslog"].unknown == 0
+    logging.relay.mode = "ok"
+
+
+def test_a_server_that_stops_reading_holds_up_nothing(logging):
+    """What the kernel took for it counts as delivered, and is lost with it."""
+    logging.relay.mode = "never_read"
+    logging.record(300, 25_000)
+    result = logging.timed(logging.lanes.flush, 1.0)
+    assert result.delivered + result.pending == 300
+    assert result.pending > 0
+    logging.relay.mode = "refuse"
+    logging.relay.mode = "ok"
+    logging.record(10)
+    rest = logging.timed(logging.lanes.flush, PATIENCE)
+    assert (rest.pending, rest.lost) == (0, 0)
+    assert rest.delivered >= 10
+    logging.arrives(range(310, 320))
+
+
+def test_a_connection_that_is_reset(logging):
+    logging.relay.mode = "reset"
+    logging.record(20)
+    end = time.monotonic() + PATIENCE
+    while logging.lanes.flush(time.monotonic() + 0.1).pending:
+        assert time.monotonic() < end
+    logging.relay.mode = "ok"
+    while logging.relay._open:  # a send into what is about to be reset is lost
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    logging.record(10)
+    result = logging.timed(logging.lanes.flush, PATIENCE)
+    assert (result.delivered, result.pending, result.lost) == (10, 0, 0)
+    logging.arrives(range(30, 40))
