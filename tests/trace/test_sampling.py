@@ -753,3 +753,72 @@ def test_any_true_answer_counts(answer):
     assert tel.span("a").context.sampled is True
     tel = Obs("x", runtime=False, strict=True, sampler=Fixed(type(answer)()))
     assert tel.span("a").context.sampled is False
+
+
+class TestTraceNext:
+    @pytest.fixture
+    def memory(self):
+        return MemoryExporter()
+
+    @pytest.fixture
+    def tel(self, memory):
+        tel = Obs("x", runtime=False, exporters=[memory], sampler=Never())
+        with tel.start():
+            yield tel
+
+    def make(self, tel, *names):
+        for name in names:
+            with tel.span(name), tel.span("child"):
+                pass
+
+    def test_the_next_trace_is_recorded_whole_and_no_other(self, tel, memory):
+        self.make(tel, "a")
+        tel.trace.trace_next()
+        self.make(tel, "b", "c")
+        assert [span.name for span in memory.spans] == ["child", "b"]
+
+    def test_patterns_choose_by_the_name_of_the_first_span(self, tel, memory):
+        tel.trace.trace_next("POST *", n=2)
+        tel.trace.trace_next("child")
+        self.make(tel, "GET /", "POST /a", "POST /b", "POST /c")
+        assert [it.name for it in memory.spans if it.name != "child"] == [
+            "POST /a",
+            "POST /b",
+        ]
+
+    def test_what_upstream_leaves_out_is_recorded_from_here_on(self, tel, memory):
+        header = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-00"}
+        tel.trace.trace_next()
+        with tel.use(tel.extract(header)), tel.span("here"):
+            sent = tel.inject()
+        assert memory.span("here").trace_id == "ab" * 16
+        assert sent["traceparent"].endswith("-01")
+
+    def test_hostile_names_hurt_nobody(self, tel, memory):
+        tel.trace.trace_next("[", n=3)
+        tel.trace.trace_next("*")
+        self.make(tel, 5)
+        assert len(memory.spans) == 2
+
+    def test_threads_get_no_more_than_was_asked_for(self, tel, memory):
+        tel.trace.trace_next(n=100)
+        threads = [
+            threading.Thread(target=self.make, args=[tel, *["a"] * 100])
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(memory.spans) == 200
+
+    @pytest.mark.parametrize(
+        ("name", "n"),
+        [("", 1), (None, 1), ("a", 0), ("a", 1_001), ("a", True), ("a", "1")],
+    )
+    def test_wrong_arguments_are_refused(self, tel, name, n):
+        text = (
+            f"trace_next: got {name!r}, n={n!r}, needs a name or pattern, and a number "
+            "from 1; 1,000 may wait in all."
+        )
+        assert refused(lambda: tel.trace.trace_next(name, n=n)) == text
