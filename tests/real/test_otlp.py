@@ -1,5 +1,6 @@
 """What a service records arrives in a real OpenTelemetry Collector, field by field."""
 
+import json
 import re
 import subprocess
 import sys
@@ -317,14 +318,15 @@ def test_the_demo_is_one_trace_in_the_collector(collector):
     done = subprocess.run(
         [
             *(sys.executable, "-m", "obs.cli", "demo", "--metrics-port", "0"),
-            *("--duration", "3", "--exporter", url),
+            *("--duration", "3", "--exporter", url, "--log-level", "info"),
         ],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == 0
     (shown,) = re.findall(r"^trace ([0-9a-f]{32}), .* (\d+) spans?", done.stdout, re.M)
     services = ("shop", "orders")
 
@@ -372,7 +374,35 @@ def test_the_demo_is_one_trace_in_the_collector(collector):
         done.stdout,
         re.MULTILINE,
     )
-    for _, signal, delivered, *lost in ledger:
-        assert signal == "logs" or int(delivered) > 0
+    for _, _, delivered, *lost in ledger:
+        assert int(delivered) > 0
         assert lost == ["0"] * 4
     assert len(ledger) == 6
+    # Each line of its logs is there, too, with the ids of the span that it was made in.
+    shown_logs = {
+        (it["service"], it["event"], it.get("trace_id"), it.get("span_id"))
+        for it in lines
+    }
+
+    def sent_logs():
+        return {
+            (
+                it.resource["service.name"],
+                it.record["body"]["stringValue"],
+                it.record["traceId"],
+                it.record["spanId"],
+            )
+            for it in collector.logs()
+            if it.resource.get("service.name") in services
+        }
+
+    eventually(lambda: sent_logs() == shown_logs)
+    spans = {
+        (it.record["traceId"], it.record["spanId"]): it.record["name"]
+        for found in traces().values()
+        for it in found
+    }
+    placed = [it for it in lines if it["event"] == "order.placed"]
+    assert len(placed) > 3
+    for it in placed:
+        assert spans[it["trace_id"], it["span_id"]] == "POST /checkout"
