@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
+from obs.redact._late import Late
 from obs.redact._texts import MASK
 
 IsSecret: TypeAlias = Callable[[str], bool]
@@ -20,7 +21,7 @@ class Pair(NamedTuple):
 # From the right to the left, so that only what ends at a separator is read: that, the
 # quotes, the name, and the word before it. A colon in a time of day separates nothing; a
 # comma does, behind the first of two items: ("X-Api-Key", "...").
-_NAME = re.compile(
+_NAME = Late(
     r"(?:=|:(?:(?<!\d\d:)|(?!\d\d)):?|,(?=[ ]?[\"'][\w.-]{1,128}+[\"'][bu]?[\[(]))"
     r"[ \t]{0,8}+([\"'\\\])]{0,4}+)([\w.-]{1,128}+)(?: ([\w-]{1,32}+))?"
 )
@@ -34,17 +35,17 @@ _KEY_CHARS = 16
 _BARE = 5
 """The group of a value without quotes."""
 
-_OPEN = re.compile(r">?[ \t]{0,8}+(?=[\[({])(?!" + re.escape(MASK) + ")")
-_BRACKET = re.compile(r"[\[\](){}]")
-_LINE = re.compile(r"[^\r\n]*")
+_OPEN = Late(r">?[ \t]{0,8}+(?=[\[({])(?!" + re.escape(MASK) + ")")
+_BRACKET = Late(r"[\[\](){}]")
+_LINE = Late(r"[^\r\n]*")
 # What ends a value without quotes does so only if what follows looks like an end.
 _REST = (
     r"(?:[^\s&;,|)\]}>\"'\\]|[&;,|](?!\s|\Z|[\w.-]{1,64}+[=:])"
     r"|[)\]}>\"'](?![\s,;)\]}>\"'&]|\Z)|\\(?![nrt\"'\\]))*+"
 )
-_UNQUOTED = re.compile(_REST)
+_UNQUOTED = Late(_REST)
 _SCHEME = r"(?:(?i:bearer|basic|token|apikey)[ \t]{1,8}+)?"
-_VALUE = re.compile(
+_VALUE = Late(
     r">?[ \t]{0,8}+(?:[bBrRuU]{1,2}(?=[\"']))?(?:"
     rf"\"{_SCHEME}((?:[^\"\\\r\n]|\\.)*+)"
     rf"|'{_SCHEME}((?:[^'\\\r\n]|\\.)*+)"
@@ -52,7 +53,7 @@ _VALUE = re.compile(
     r"|(?i:digest|negotiate|ntlm|oauth|aws4-hmac-sha256) ([^\r\n]*+)"
     rf"|{_SCHEME}((?:{re.escape(MASK)})?{_REST}))"
 )
-_NO_SECRET = re.compile(
+_NO_SECRET = Late(
     r"(?i:none|null|nil|undefined|true|false|str|bytes|int|float|bool|object|any"
     r"|%s|%\(\w{1,64}\)s|\$\d{1,3}|[?*.…_=-]+|-----BEGIN)"
 )
@@ -128,7 +129,7 @@ def _value(text: str, pair: Pair, closing: dict[int, int]) -> tuple[int, int]:
     return (start, start) if is_none else (start, stop)
 
 
-def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+def _end(pattern: Late, text: str, start: int) -> int:
     """Give where a pattern ends that matches anywhere."""
     match = pattern.match(text, start)
     return start if match is None else match.end()

@@ -10,27 +10,27 @@ counts as one.
 import re
 from binascii import Error, a2b_base64
 
+from obs.redact._late import Late
+
 MASK = "[redacted]"
 
-_PEM = re.compile(
+_PEM = Late(
     r"(-----BEGIN [A-Z ]{0,32}PRIVATE KEY(?: BLOCK)?-----)"
     r".*?(-----END [A-Z ]{0,48}-----|…|\Z)",
     re.DOTALL,
 )
 _USER = r"(://[^\s/?#:@\"'<>\\]*+:)"
-_URL = re.compile(
+_URL = Late(
     rf"{_USER}(?!\d{{0,5}}…)[^\s/?#\"'<>\\…]++(?=…(?:\n|\Z))"  # may go on to an @
     rf"|{_USER}[^\s/?#\"'<>\\]+(?=@)"  # up to the last one before the host
     r"|(://)[\w-]{20,}+(?=@)"
 )
-_SCHEME = re.compile(
-    r"\b((?i:bearer|basic)(?:[ \t]{1,8}+|\+|%20))([A-Za-z0-9._~+/=-]{8,}+)"
-)
+_SCHEME = Late(r"\b((?i:bearer|basic)(?:[ \t]{1,8}+|\+|%20))([A-Za-z0-9._~+/=-]{8,}+)")
 _BASIC_CHARS = 4_096
 """How much of basic credentials is decoded: the user's name and the colon."""
 
 _SHAPES = [
-    (needle, re.compile(pattern))
+    (needle, Late(pattern))
     for needle, pattern in (
         ("AKIA", r"AKIA[A-Z0-9]{16}"),
         ("ASIA", r"ASIA[A-Z0-9]{16}"),
@@ -50,10 +50,10 @@ _SHAPES = [
     )
 ]
 
-_RUN = re.compile(r"[0-9](?<!\w.)(?<!\d\..)(?:[ -]?[0-9]){12,}+")
-_POINT = re.compile(r"\.\d")
-_GROUPS = re.compile(r"[0-9]+|[ -]")
-_CARD = re.compile(
+_RUN = Late(r"[0-9](?<!\w.)(?<!\d\..)(?:[ -]?[0-9]){12,}+")
+_POINT = Late(r"\.\d")
+_GROUPS = Late(r"[0-9]+|[ -]")
+_CARD = Late(
     r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
     r"|(?:5[1-5]|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d+(?<=^\d{16})"
     r"|3[47]\d{13}"  # American Express
