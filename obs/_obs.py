@@ -173,6 +173,8 @@ class Obs(Unique):
             diag,
             shutdown_timeout,
         )
+        for exporter in logs.exporters:
+            self._lifecycle.attach(exporter)
         _instances.add(self)
 
     def start(self) -> "Running":
@@ -211,6 +213,7 @@ class Obs(Unique):
 
         Threads: any; it blocks its caller alone, for as long as ``timeout`` at most.
         """
+        self.logs.flush()
         return self._lifecycle.flush(timeout)
 
     async def aflush(self, timeout: float | None = None) -> FlushResult:
@@ -228,6 +231,7 @@ class Obs(Unique):
         Returns:
             What was delivered meanwhile.
         """
+        self.logs.close()
         return self._lifecycle.close(timeout)
 
     async def aclose(self, timeout: float | None = None) -> FlushResult:
@@ -346,6 +350,7 @@ class Obs(Unique):
         )
 
     def _exit(self) -> None:
+        self.logs.flush()
         self._lifecycle.exit()
         if self._lifecycle.was_forgotten(self.metrics):
             text = "recorded metrics or spans are not sent: start() was never called."

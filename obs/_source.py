@@ -6,6 +6,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from obs._diag import Diag
+from obs._outcome import FAILURES
 from obs.catalog import CATALOG, definitions
 from obs.delivery import Intake
 from obs.errors import DefinitionError, shown
@@ -90,6 +91,9 @@ class Listeners:
     ) -> None:
         self._tracer = tracer
         self.logs = logs
+        if logs.holds:
+            put = _with_ends(put, logs.end_request)
+            tracer.watch = logs.end_request
         self._put = tracer.sink = put
         self._receivers: tuple[Callable[[SpanRecord], object], ...] = ()
         self._busy: set[int] = set()
@@ -130,6 +134,24 @@ class Listeners:
             diag = self._tracer.diag
             diag.dropped("traces", "export_failed")
             diag.say("listener", f"a span was not taken: {shown(error)}")
+
+
+def _with_ends(
+    put: Callable[[Span], object], end_request: Callable[..., object]
+) -> Callable[[Span], object]:
+    """Have the end of each request told, too, to those who hold its log records."""
+
+    def sink(span: Span) -> None:
+        try:
+            put(span)
+            if span.is_local_root:
+                details = span.details
+                is_failed = details is not None and details.outcome in FAILURES
+                end_request(span.trace, is_failed=is_failed)
+        except RecursionError:  # the host's own goes on
+            return
+
+    return sink
 
 
 class InstanceSource:

@@ -12,6 +12,7 @@ from obs._context import (
     DEPTH,
     ELSEWHERE,
     current,
+    leave,
     make_ready,
     put_back,
 )
@@ -31,7 +32,7 @@ from obs.metrics import Registry, label_text
 from obs.model import Outcome, SpanKind
 from obs.naming import list_of_names
 from obs.protocols import P, R
-from obs.trace import Span, Tracer, Unsampled
+from obs.trace import Span, Tracer, Unsampled, UnsampledRoot
 
 Place: TypeAlias = tuple[int, str, Any]
 """Of an argument: its position, its name, and what it is when it is not given."""
@@ -154,14 +155,16 @@ class Borrowed:
 
     def leave(self) -> None:
         """Make current again what was, if anything else was made current."""
-        if self._span.__class__ is not Span:
-            self._span.__exit__(None, None, None)
+        if self._span.__class__ is UnsampledRoot:
+            leave(self._span)
         if self._marked is not None:
             self._marked.is_operation = False
 
     def finish(self, error: BaseException | None, outcome: Outcome) -> int:
         """Say how the call ended; give when, by the monotonic clock, in ns."""
-        if error is not None and self._span.__class__ is Span:
+        if self._span.__class__ is UnsampledRoot:
+            self._span.finish(outcome)
+        elif error is not None and self._span.__class__ is Span:
             self._span.fail_as(outcome, error)
             self._span.more().is_decided = True
         return self._now()

@@ -79,6 +79,10 @@ class Lane:
                 # The next time it is the others' turn. A new list: some read this one.
                 self.queues = [it for it in self.queues if it is not queue] + [queue]
                 return action
+        if (
+            self.deadline is not None and not self.owed
+        ):  # what was left has been dropped
+            return End(self.deadline)
         until = min((queue.due() for queue in self.queues), default=inf)
         return Wait(until if self.deadline is None else min(until, self.deadline))
 

@@ -6,6 +6,8 @@ from obs._diag import Diag
 
 REASONS = ("queue_full", "closed", "export_failed", "invalid", "limit")
 """Why a lane drops records; all stand at 0 from the start."""
+FILTERED = "filtered"
+"""The reason of a drop that was wished for: a route's filter. It is not lost."""
 REFUSED = "refused"
 """The reason of a refusal for which there is no better word."""
 
@@ -50,4 +52,5 @@ class Ledger:
     @property
     def lost(self) -> int:
         """How many were dropped, rejected, or may not have arrived."""
-        return self.dropped.total() + self.rejected.total() + self.unknown
+        dropped = self.dropped.total() - self.dropped[FILTERED]
+        return dropped + self.rejected.total() + self.unknown

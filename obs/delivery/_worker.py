@@ -10,7 +10,7 @@ from typing import Protocol
 
 from obs._foreign import is_the_hosts
 from obs.delivery._lane import Action, EncodePush, EncodeRecords, End, Lane, Send, Wait
-from obs.delivery._ledger import Ledger
+from obs.delivery._ledger import FILTERED, Ledger
 from obs.delivery._records import RecordQueue, Sized
 from obs.errors import ExportFailed, shown, type_name
 from obs.model import Ack, Batch, LaneResult, Payload, Resource, Scope, Snapshot
@@ -219,6 +219,7 @@ class Worker:
                 return False
             action = self.lane.next_action(now)
             if isinstance(action, Wait):
+                self._changed.notify_all()  # what was owed may have been dropped
                 end = action.until if until is None else min(action.until, until)
                 self._changed.wait(_timeout(end - now))
                 return True
@@ -363,6 +364,7 @@ class Worker:
         for queue in self.lane.queues:
             ledger = queue.ledger
             lost = {**ledger.dropped, **ledger.rejected, "unknown": ledger.unknown}
+            lost.pop(FILTERED, None)
             reasons = ", ".join(f"{n} {reason}" for reason, n in lost.items() if n)
             if reasons:
                 unit = (

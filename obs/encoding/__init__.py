@@ -12,7 +12,7 @@ quantile                           an estimate from a histogram
 """
 
 from obs.encoding._json import dumper, json_line
-from obs.encoding._logfmt import logfmt_line
+from obs.encoding._logfmt import logfmt_line, logfmt_pairs
 from obs.encoding._quantile import quantile
 from obs.encoding._records import LOG_NAMES, LOG_ROOM, log_dict, metric_dicts, span_dict
 from obs.encoding._redaction import Redaction
@@ -30,6 +30,7 @@ __all__ = [
     "json_line",
     "log_dict",
     "logfmt_line",
+    "logfmt_pairs",
     "metric_dicts",
     "printable",
     "quantile",

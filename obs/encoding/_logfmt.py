@@ -37,7 +37,11 @@ def logfmt_line(record: LogRecord, service: str = "") -> bytes:
         so is ``%`` itself), so that two keys never become one. Values are texts: numbers,
         ``true``, ``false`` and ``null`` as in JSON, lists and dicts as JSON in one text.
     """
-    found = log_dict(record, service)
+    return logfmt_pairs(log_dict(record, service))
+
+
+def logfmt_pairs(found: dict[str, Any]) -> bytes:
+    """Give what ``log_dict`` gives, under whatever names, as a line of logfmt."""
     pairs = [f"{_key(name)}={_value(value)}" for name, value in found.items()]
     return " ".join(pairs).encode() + b"\n"
 

@@ -2,6 +2,7 @@
 
 Logs                 makes loggers; usable alone
 Route                one way that logs go
+Sample               how many of those that repeat
 lazy                 a value that is made only if the record is
 """
 
@@ -10,5 +11,6 @@ from obs.logs._logger import Logger
 from obs.logs._logs import Logs
 from obs.logs._record import lazy
 from obs.logs._route import Route
+from obs.logs._sample import Sample
 
-__all__ = ["Logger", "Logs", "Route", "Scope", "lazy"]
+__all__ = ["Logger", "Logs", "Route", "Sample", "Scope", "lazy"]

@@ -22,24 +22,28 @@ class Scope:
         owner: The logs whose records have them.
         fields: The fields.
         encode: Makes a piece of a line of them.
+        ended: Called at its end, with the exception that ended it; None: nobody is.
 
     Attributes:
         owner: The logs whose records have them.
         state: The fields, in three forms.
         up: The scope around it.
+        is_entered: Whether its block has begun and not ended.
     """
 
-    __slots__ = ("_encode", "_is_entered", "owner", "state", "up")
+    __slots__ = ("_encode", "_ended", "is_entered", "owner", "state", "up")
 
     def __init__(
         self,
         owner: object,
         fields: dict[str, Any],
         encode: Callable[[dict[str, Any]], bytes | None],
+        ended: "Callable[[Scope, BaseException | None], object] | None" = None,
     ) -> None:
         self.owner = owner
         self._encode = encode
-        self._is_entered = False
+        self._ended = ended
+        self.is_entered = False
         self.up: Scope | None = None
         self.state: State
         self._set(fields)
@@ -54,24 +58,28 @@ class Scope:
 
     def __enter__(self) -> Self:
         """Begin: what the scopes around it have counts in it, too."""
-        if not self._is_entered and may_set():
+        if not self.is_entered and may_set():
             self.up = SCOPE.get()
             self._set({**fields_of(self.up, self.owner), **self.state[0]})
             SCOPE.set(self)
-            self._is_entered = True
+            self.is_entered = True
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(
+        self, kind: object, error: BaseException | None, traceback: object
+    ) -> None:
         """End."""
         if SCOPE.get() is self and may_set():
             # Not `reset`: in another context it raises, and a collection inside it may
             # kill the process before Python 3.12 (see `GcGuard`).
             # Those that ended while this one was current do not come back.
             up = self.up
-            while up is not None and not up._is_entered:
+            while up is not None and not up.is_entered:
                 up = up.up
             SCOPE.set(up)
-        self._is_entered = False
+        was_entered, self.is_entered = self.is_entered, False
+        if self._ended is not None and was_entered:
+            self._ended(self, error)
 
     def _set(self, fields: dict[str, Any]) -> None:
         # One assignment: whoever logs meanwhile sees the fields of before or of after.
@@ -88,3 +96,13 @@ def fields_of(scope: Scope | None, owner: object) -> Mapping[str, Any]:
             return scope.state[0]
         scope = scope.up
     return {}
+
+
+def outermost(owner: object) -> Scope | None:
+    """Give the outermost scope of ``owner`` around the present work that has not ended."""
+    found, scope = None, SCOPE.get()
+    while scope is not None:
+        if scope.owner is owner and scope.is_entered:
+            found = scope
+        scope = scope.up
+    return found

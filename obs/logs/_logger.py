@@ -52,7 +52,9 @@ class Logger:
     logs: ClassVar[Logs]
     name: ClassVar[str]
     least: ClassVar[int]
-    """The number of the lowest level that is made."""
+    """The number of the lowest level that is made, if only to be held."""
+    written: ClassVar[int]
+    """The number of the lowest level that is not only held."""
     until: ClassVar[int | None]
     """When that is to be found out again, by the monotonic clock, in ns."""
     bound: dict[str, Any]
@@ -190,13 +192,23 @@ def general(level: Level) -> Callable[..., None]:
     return method
 
 
+def holding(level: Level) -> Callable[..., None]:
+    """Give the method of a level that is made for routes that hold, and nobody else."""
+
+    def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
+        self.logs.hold(self.name, level, event, args, self.bound, fields)
+
+    return method
+
+
 def expiring(level: Level) -> Callable[..., None]:
     """Give the method of a level while something said for a time is in force."""
 
     def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
-        kind = type(self)
-        if self.logs.least_of(kind) <= NUMBERS[level]:
-            self.logs.log(self.name, level, event, args, self.bound, fields)
+        kind, number = type(self), NUMBERS[level]
+        if self.logs.least_of(kind) <= number:
+            make = self.logs.log if kind.written <= number else self.logs.hold
+            make(self.name, level, event, args, self.bound, fields)
 
     return method
 

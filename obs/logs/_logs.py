@@ -11,15 +11,28 @@ from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._identity import Unique
+from obs._outcome import FAILURES, outcome_of
 from obs._tally import Tally, plus_is_exact
 from obs.encoding import LOG_ROOM, Plain, Redaction, json_line, sane
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
 from obs.limits import Limits
 from obs.logs._fields import SCOPE, Scope, fields_of
-from obs.logs._levels import NUMBERS, Levels, level_number
-from obs.logs._logger import ALIASES, MOST_OWN, Logger, expiring, fused, general, off
+from obs.logs._hold import request_of
+from obs.logs._levels import NUMBERS, OFF, Levels, level_number
+from obs.logs._logger import (
+    ALIASES,
+    MOST_OWN,
+    Logger,
+    expiring,
+    fused,
+    general,
+    holding,
+    off,
+)
+from obs.logs._outlet import Outlet
 from obs.logs._record import Lazy, Processor, formatted, made, processed, resolve
-from obs.logs._route import Outlet, Route
+from obs.logs._route import Route
+from obs.logs._routed import RoutedExporter
 from obs.logs._stamp import Stamps
 from obs.logs._vet import RESERVED, Known, Vet
 from obs.model import Level, LogRecord
@@ -96,6 +109,8 @@ class Logs(Unique):
     Attributes:
         clock: Where time comes from.
         diag: Where losses are counted and said.
+        exporters: The exporters that are sinks of routes, for whoever drives exporters.
+        holds: Whether a route holds records; ``end_request`` is to be called then.
 
     Raises:
         DefinitionError: An argument breaks a rule.
@@ -124,7 +139,11 @@ class Logs(Unique):
         self._levels = Levels(
             level_number("Logs: level", level), self.clock.monotonic_ns
         )
-        self._routes = _checked(routes) or [Route(format=log_format)]
+        given = _checked(routes) or [Route(format=log_format)]
+        self.exporters = _exporters(given, self.diag, is_driven=intake is not None)
+        self._routes = [route for route in given if route.exporter is None]
+        self._held_from = min([route.hold for route in given])
+        self.holds = self._held_from < OFF
         self.outlets: list[Outlet] = []
         self.vet = Vet(
             redact.is_secret if redact else _never,
@@ -184,7 +203,7 @@ class Logs(Unique):
             ...
             request.bind(user=user.id)
         """
-        return Scope(self, fields, self._piece)
+        return Scope(self, fields, self._piece, self._end_scope if self.holds else None)
 
     def bind(self, **fields: Any) -> None:
         """Add fields to the innermost ``fields`` block, wherever that was begun.
@@ -229,6 +248,30 @@ class Logs(Unique):
             self._receivers = tuple([it for it in self._receivers if it != receive])
             self._install_all()
 
+    def flush(self) -> None:
+        """Have written what is on its way, and what samplers left out reported."""
+        for outlet in self.outlets:
+            outlet.flush()
+
+    def close(self) -> None:
+        """Do so, and close the files; the next record opens them again."""
+        for outlet in self.outlets:
+            outlet.close()
+
+    def end_request(self, request: object, *, is_failed: bool) -> None:
+        """Write what routes hold of a request that has failed, else forget it.
+
+        Args:
+            request: The ``Trace`` of a local root span that has ended.
+            is_failed: Whether it ended in an error.
+        """
+        try:
+            for outlet in self.outlets:
+                if outlet.held is not None:
+                    outlet.held.end(request, is_failed=is_failed)
+        except RecursionError:  # what is left is forgotten; the host's own goes on
+            return
+
     def counts(self) -> dict[tuple[str, ...], int | float]:
         """Give how many records there were, by level and logger."""
         return {key: hits.read() for key, hits in self._hits.copy().items()}
@@ -262,7 +305,22 @@ class Logs(Unique):
         fields: Mapping[str, Any],
     ) -> None:
         """Make a record and hand it on: the general way, that takes anything."""
-        self._guarded(name, level, event, args, {**bound, **fields}, None)
+        self._guarded(self.emit, name, level, event, args, {**bound, **fields}, None)
+
+    def hold(
+        self,
+        name: str,
+        level: Level,
+        event: Any,
+        args: tuple[Any, ...],
+        bound: Mapping[str, Any],
+        fields: Mapping[str, Any],
+    ) -> None:
+        """Make a record for the routes that hold, if it belongs to a request."""
+        if request_of(self) is not None:
+            self._guarded(
+                self._emit_held, name, level, event, args, {**bound, **fields}, None
+            )
 
     def tell(
         self,
@@ -273,7 +331,9 @@ class Logs(Unique):
         node: Node,
     ) -> None:
         """Make a record of something that has happened at this place of a trace."""
-        self._guarded(logger.name, level, event, (), {**logger.bound, **fields}, node)
+        self._guarded(
+            self.emit, logger.name, level, event, (), {**logger.bound, **fields}, node
+        )
 
     def _guarded(self, *call: Any) -> None:
         me = get_ident()
@@ -298,6 +358,7 @@ class Logs(Unique):
 
     def _log(
         self,
+        emit: Callable[[LogRecord], object],
         name: str,
         level: Level,
         event: Any,
@@ -315,16 +376,15 @@ class Logs(Unique):
                 return
             event, fields = done
         now, trace, span = self._place(node or current())
-        self.emit(LogRecord(now, level, event, name, trace, span, resolve(fields)))
+        emit(LogRecord(now, level, event, name, trace, span, resolve(fields)))
 
     def emit(self, record: LogRecord) -> None:
         """Hand a record on: to the routes, the exporters, and who listens."""
-        record, cut = sane(record, self._redact)
-        if cut:
-            self.diag.truncated("logs", cut)
-        self._hits_of(record.level, record.logger).tally.add(1)
+        record = self._sane(record)
+        self._count(record.level, record.logger)
+        request = request_of(self) if self.holds else None
         for outlet in self.outlets:
-            outlet.take(record)
+            outlet.take(record, request)
         if self.intake.capacity:
             self.intake.put(record)
         for receive in self._receivers:
@@ -332,6 +392,26 @@ class Logs(Unique):
                 receive(record)
             except Exception as error:  # noqa: BLE001 - a foreign function
                 self._failed(f"a listener raised a {type_name(error)}.")
+
+    def _emit_held(self, record: LogRecord) -> None:
+        """Hand a record to the routes that hold, and nobody else."""
+        record, request = self._sane(record), request_of(self)
+        uncounted = [None]
+        for outlet in self.outlets:
+            outlet.hold(record, request, uncounted)
+
+    def _sane(self, record: LogRecord) -> LogRecord:
+        record, cut = sane(record, self._redact)
+        if cut:
+            self.diag.truncated("logs", cut)
+        return record
+
+    def _count(self, level: str, name: str) -> None:
+        self._hits_of(level, name).tally.add(1)
+
+    def _end_scope(self, scope: Scope, error: BaseException | None) -> None:
+        is_failed = error is not None and outcome_of(error, _nobody) in FAILURES
+        self.end_request(scope, is_failed=is_failed)
 
     def least_of(self, kind: type[Logger]) -> int:
         """Give the number of the lowest level that loggers of a name make."""
@@ -459,7 +539,8 @@ class Logs(Unique):
     def _new_kind(self, name: str) -> type[Logger]:
         if not self.outlets:
             self.outlets = [
-                Outlet(route, self._service, self.diag) for route in self._routes
+                Outlet(route, self._service, self.diag, self.clock, self._count)
+                for route in self._routes
             ]
         members = {"__slots__": (), "logs": self, "name": name}
         kind = type("Logger", (Logger,), members)
@@ -473,7 +554,10 @@ class Logs(Unique):
 
     def _install(self, kind: type[Logger]) -> None:
         """Give a class the methods that fit what is said about its name."""
-        kind.least, kind.until = self._levels.least(kind.name)
+        kind.written, kind.until = self._levels.least(kind.name)
+        # What is off is not held either.
+        is_held = kind.written < OFF and self._held_from < kind.written
+        kind.least = self._held_from if is_held else kind.written
         for level, number in NUMBERS.items():
             setattr(kind, level, self._method(kind, level, number))
         for alias, name in ALIASES.items():
@@ -486,6 +570,8 @@ class Logs(Unique):
             return expiring(level)
         if number < kind.least:
             return off
+        if number < kind.written:
+            return holding(level)
         if self._is_simple():
             return fused(self, kind.name, level, self._hits_of(level, kind.name).cell)
         return general(level)
@@ -515,6 +601,28 @@ def _never(name: str) -> bool:
 def _as_it_is(text: str) -> str:
     """Mask nothing."""
     return text
+
+
+def _nobody(error: Exception) -> None:
+    """Have no rule of one's own."""
+
+
+def _exporters(
+    routes: list[Route], diag: Diag, *, is_driven: bool
+) -> list[RoutedExporter]:
+    """Give the exporters that are sinks of routes."""
+    found = [
+        RoutedExporter(route.exporter, route, diag)
+        for route in routes
+        if route.exporter is not None
+    ]
+    if found and not is_driven:
+        text = (
+            "Logs: a route's sink is an exporter, which needs somebody who drives it. "
+            "Give the routes to Obs."
+        )
+        raise DefinitionError(text)
+    return found
 
 
 def _checked(routes: Iterable[Route]) -> list[Route]:

@@ -18,7 +18,7 @@ from obs.trace._sampling import (
     Rule,
     Rules,
 )
-from obs.trace._span import Span, Unsampled
+from obs.trace._span import Span, Unsampled, UnsampledRoot
 from obs.trace._tracer import Tracer
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "SpanReader",
     "Tracer",
     "Unsampled",
+    "UnsampledRoot",
 ]

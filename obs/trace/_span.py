@@ -346,13 +346,20 @@ class UnsampledRoot(Unsampled):
     """The first span that this process adds to a trace which is not recorded.
 
     While it is current, all below are ``inner``.
+
+    Args:
+        trace: The trace.
+        span_id: Its id.
+        tracer: Whose ``watch`` is told of its end; None: nobody is.
     """
 
-    __slots__ = ("inner",)
+    __slots__ = ("_is_failed", "_tracer", "inner")
 
-    def __init__(self, trace: Any, span_id: int) -> None:
+    def __init__(self, trace: Any, span_id: int, tracer: Tracer | None = None) -> None:
         super().__init__(trace, span_id)
         self.inner = Unsampled(trace, span_id)
+        self._tracer = tracer
+        self._is_failed = False
 
     def __enter__(self) -> Self:
         """Make it the current span."""
@@ -360,15 +367,40 @@ class UnsampledRoot(Unsampled):
         return self
 
     def __exit__(  # type: ignore[override]
-        self, kind: object, error: object, traceback: object, /
+        self, kind: object, error: BaseException | None, traceback: object, /
     ) -> None:
         """Make current again what was current before."""
         leave(self)
+        if self._tracer is not None:
+            if error is not None:
+                self.fail(error)
+            self.finish("ok")
 
     async def __aenter__(self) -> Self:
         """Make it the current span."""
         return self.__enter__()
 
-    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
+    async def __aexit__(  # type: ignore[override]
+        self, kind: object, error: BaseException | None, traceback: object
+    ) -> None:
         """Make current again what was current before."""
-        leave(self)
+        self.__exit__(kind, error, traceback)
+
+    def fail(self, error: BaseException) -> None:
+        """Note that it has failed, where somebody wants to know."""
+        if self._tracer is None or not issubclass(type(error), BaseException):
+            return
+        try:
+            self._is_failed |= self._tracer.outcome_of(error) in FAILURES
+        except RecursionError:  # the error itself goes on
+            return
+
+    def end(self) -> None:
+        """End it: a ``with`` block does so by itself."""
+        self.finish("ok")
+
+    def finish(self, outcome: Outcome) -> None:
+        """Tell how it ended, once, where somebody wants to know."""
+        tracer, self._tracer = self._tracer, None
+        if tracer is not None and tracer.watch is not None:
+            tracer.watch(self.trace, is_failed=self._is_failed or outcome in FAILURES)

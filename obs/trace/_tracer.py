@@ -89,6 +89,9 @@ class Tracer(Unique):
         clock: As given.
         now: The monotonic clock, in ns.
         sink: As given; it may be changed at any time.
+        watch: Called at the end of the first span that this process adds to a trace which
+            is not recorded, with the trace and ``is_failed=``; None: nobody is. To be set
+            before there are spans.
         forked_ns: When this process was forked, by the monotonic clock; else 0.
         extract: Reads a context from headers; see ``Propagation.extract``.
 
@@ -118,6 +121,7 @@ class Tracer(Unique):
         check_redact(redact)
         self.redact = redact
         self.sink = sink
+        self.watch: Callable[..., object] | None = None
         self.forked_ns = 0
         self._sampler = check_sampler(
             "sampler", _FALLBACK if sampler is None else sampler
@@ -309,7 +313,7 @@ class Tracer(Unique):
         trace_id = given.trace or random_bits(128)
         sampled = given.sampled
         if given.remote or not given.trace or sampled is None:
-            if self._wanted and self._wanted.take(name):
+            if self._wanted.patterns and self._wanted.take(name):
                 sampled = True
             elif self._sampler is _FALLBACK:
                 sampled = given.debug or sampled is not False
@@ -327,7 +331,7 @@ class Tracer(Unique):
         )
         if sampled:
             return trace, given.span if given.trace else 0, links
-        return UnsampledRoot(trace, random_bits(64))
+        return UnsampledRoot(trace, random_bits(64), self if self.watch else None)
 
     def _parent(self, parent: Any) -> Node | None:
         if isinstance(parent, Node):

@@ -93,6 +93,16 @@ def test_haste_counts_what_is_owed():
     assert lane.owed == 3
 
 
+def test_closing_ends_at_once_where_all_is_left_out():
+    lane = lane_of("logs")
+    put(lane, 1, 2)
+    lane.close(102.0)
+    action = lane.next_action(100.0)
+    action.queue.encoded([Payload(b"", 0, {"filtered": 2})])
+    assert lane.next_action(100.0) == End(102.0)
+    assert action.queue.ledger.dropped["filtered"] == 2
+
+
 def test_closing_sends_what_there_is_then_ends():
     lane = lane_of("traces", "metrics")
     put(lane, 1)

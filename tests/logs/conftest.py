@@ -86,6 +86,6 @@ def general(logs, monkeypatch):
     calls = []
     guarded = logs._guarded
     monkeypatch.setattr(
-        logs, "_guarded", lambda *call: [calls.append(call[2]), guarded(*call)][1]
+        logs, "_guarded", lambda *call: [calls.append(call[3]), guarded(*call)][1]
     )
     return calls
