@@ -179,7 +179,7 @@ def test_log_records_is_a_metric(written):
         ({"level": "loud"}, "Logs: level got 'loud', needs one of trace, debug, info, "
                             "warning, error, critical, off."),
         ({"log_format": "xml"}, "Route: format got 'xml', needs one of auto, json, "
-                                "logfmt, terminal."),
+                                "logfmt, terminal, or a function."),
         ({"routes": ["x"]}, "Logs: routes got 'x', needs Route objects."),
         ({"routes": 5}, "Logs: routes got 5, needs Route objects."),
         ({"redact": "x"}, "redact got 'x', needs a Redactor(...), or None for none."),
