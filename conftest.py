@@ -8,6 +8,7 @@ from sybil import Sybil
 from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.parsers.rest import DocTestParser
+from xdist.scheduler import LoadScopeScheduling
 
 # No timing fails a test: a machine that is busy, or makes its tables of Unicode first.
 settings.register_profile(
@@ -41,3 +42,38 @@ def pytest_collection_modifyitems(items):
     tests = [item for item in items if not isinstance(item, SybilItem)]
     tests.sort(key=lambda item: "real" in item.path.parts)
     items[:] = blocks + tests
+
+
+class Spread(LoadScopeScheduling):
+    """Gives each worker a file at a time: what a module starts is started once.
+
+    The real servers are one thing as well. Line injection is spread: each of its tests
+    takes as long as other files, and starts a process of its own.
+    """
+
+    def _split_scope(self, nodeid):
+        if nodeid.startswith("tests/real/"):
+            return "tests/real"
+        if nodeid.startswith("tests/survival/test_line_injection.py"):
+            return nodeid
+        return super()._split_scope(nodeid).partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Spread(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable():
+    """Let reports with lone surrogates pass from the workers: they are sent as UTF-8."""
+    return _encodable((yield))
+
+
+def _encodable(value):
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(it) for key, it in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_encodable, value))
+    return value
