@@ -20,8 +20,8 @@ help: ## this list
 demo: $(RUNTIME) ## a small service to look at: make demo ARGS="--duration 20"
 	@$(BIN)/obs demo $(ARGS)
 
-test: $(DEV) ## the tests, without the slow ones
-	@$(BIN)/pytest -m "not slow" $(ARGS)
+test: $(DEV) ## the tests, without the slow ones; ARGS="-n 0" for one process
+	@$(BIN)/pytest -n 2 -m "not slow" $(ARGS)
 
 test-all: $(DEV) ## all tests
 	@$(BIN)/pytest $(ARGS)

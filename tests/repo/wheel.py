@@ -30,7 +30,7 @@ def main(pytest_arguments: list[str]) -> int:
         copy_tests(away)
         check_origin(python, away, temp / "venv")
         say("running the tests against it")
-        tests = ["--ignore=tests/real", "--ignore=tests/repo", "-m", "not slow"]
+        tests = ["--ignore=tests/real", "--ignore=tests/repo", "-n2", "-m", "not slow"]
         command = [str(python.with_name("pytest")), *tests, *pytest_arguments]
         return subprocess.run(
             command, cwd=away, env=clean_env(), check=False

@@ -15,7 +15,7 @@ import os
 import queue
 import sys
 import threading
-from collections import Counter, UserDict
+from collections import Counter, UserDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -82,13 +82,14 @@ class Finished:
     """A sink that counts spans: for each thread, since it takes no lock either."""
 
     def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
+        # Not a Counter: a signal may come in its `__missing__`, and its spans be lost.
+        self._counts: defaultdict[int, int] = defaultdict(int)
 
     def __call__(self, span: object) -> None:
         self._counts[threading.get_ident()] += 1
 
     def __len__(self) -> int:
-        return self._counts.total()
+        return sum(self._counts.values())
 
     def clear(self) -> None:
         self._counts.clear()

@@ -57,6 +57,8 @@ def leave(path: str, mode: str, way: str, is_full: bool) -> Iterator[Any]:
         yield time.monotonic() - began
         yield result
     elif way == "interrupted":
+        # It is ignored where the tests run in a shell's background.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
         tel.close()
 

@@ -20,6 +20,8 @@ from tests.survival.injection import MODES, Finding, Point, find_points, inject,
 from tests.survival.known import KNOWN, Known
 from tests.survival.processes import SECONDS
 
+KINDS = (("nested", "switch"), ("raise",), ("fork", "fork_away"))
+"""The modes, by what they find."""
 HANGS = 0.25
 """Seconds after which a call of a broken class counts as hanging."""
 
@@ -37,18 +39,39 @@ def by_caller(point: Point) -> object:
     return point.file, point.line, point.caller
 
 
-def chosen(cells: str, mode: str) -> list[Point]:
-    """Give what is tried in the ordinary suite: each line, not in each call.
+def each_line(points: list[Point], mode: str) -> list[Point]:
+    """Give each line once for each place that its function is called from.
 
-    A line is a point once for each place that its function is called from; where each
-    point costs a fork, once. Of the second kind of cells only what the first has not.
+    Where each point costs a fork, once.
     """
-    place = by_line if mode.startswith("fork") else by_caller
-    mine = points(cells)
-    if cells != "slots":
-        seen = {by_line(point) for point in points("slots")}
-        mine = [point for point in mine if by_line(point) not in seen]
-    return thinned(mine, place)
+    return thinned(points, by_line if mode.startswith("fork") else by_caller)
+
+
+def in_turn(points: list[Point], mode: str) -> list[Point]:
+    """Give the lines whose turn it is in a mode, and a line at least of each call.
+
+    Each line is tried in each kind of mode: those of a kind share the lines.
+    """
+    (kind,) = (kind for kind in KINDS if mode in kind)
+    share = thinned(points, by_line)[kind.index(mode) :: len(kind)]
+    of_call: dict[str, list[Point]] = {}
+    for point in points:
+        of_call.setdefault(point.call, []).append(point)
+    left = of_call.keys() - {point.call for point in share}
+    turn, turns = list(MODES).index(mode), len(MODES)
+    mine = [lines[len(lines) * turn // turns] for lines in of_call.values()]
+    return share + [point for point in mine if point.call in left]
+
+
+def chosen(cells: str, mode: str) -> list[Point]:
+    """Give what is tried in the ordinary suite.
+
+    Of the second kind of cells only what the first has not.
+    """
+    if cells == "slots":
+        return in_turn(points(cells), mode)
+    seen = {by_line(point) for point in points("slots")}
+    return each_line([it for it in points(cells) if by_line(it) not in seen], mode)
 
 
 def every(cells: str, mode: str) -> list[Point]:
@@ -112,10 +135,14 @@ def test_whatever_comes_in_the_fork_hook(cells: str, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_whatever_comes_at_any_line_of_what_is_not_recorded(mode: str) -> None:
+@pytest.mark.parametrize(
+    "choose", [in_turn, pytest.param(each_line, marks=pytest.mark.slow)]
+)
+def test_whatever_comes_at_any_line_of_what_is_not_recorded(
+    mode: str, choose: Callable[[list[Point], str], list[Point]]
+) -> None:
     setup = "tests.survival.calls:unsampled_world slots"
-    place = by_line if mode.startswith("fork") else by_caller
-    found = inject(setup, mode, thinned(find_points(setup), place))
+    found = inject(setup, mode, choose(find_points(setup), mode))
     assert unexplained(found, [it for it in KNOWN if it.where(mode, "slots")]) == []
 
 
@@ -123,6 +150,16 @@ def test_every_call_is_looked_at() -> None:
     for cells in CELLS:
         assert {point.call for point in points(cells)} == set(CALLS)
         assert len({by_line(point) for point in points(cells)}) > 300
+
+
+def test_every_call_is_tried_in_every_mode_and_every_line_in_every_kind() -> None:
+    lines = {by_line(point) for point in points("slots")}
+    assert sorted(mode for kind in KINDS for mode in kind) == sorted(MODES)
+    for kind in KINDS:
+        tried = [chosen("slots", mode) for mode in kind]
+        assert {by_line(point) for share in tried for point in share} == lines
+        for share in tried:
+            assert {point.call for point in share} == set(CALLS)
 
 
 # --- the tool itself -------------------------------------------------------------------
