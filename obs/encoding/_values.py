@@ -91,7 +91,7 @@ class Plain:
         if type(value) is str:
             return self.text(value)
         found = self.value(value, _NAME)
-        return found if type(found) is str else str(found)
+        return found if type(found) is str else self.text(str(found))
 
     def mapping(self, value: Any, most: int = ITEMS) -> dict[str, Any]:
         """Give a dict of attributes or fields, or of what came in their place.

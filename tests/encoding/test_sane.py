@@ -75,6 +75,12 @@ def test_a_record_takes_64_kib():
     assert cut > 10
 
 
+@pytest.mark.parametrize("event", [0.7981306900755457, 1 << 62, None, [1, 2], b"x"])
+def test_an_event_that_is_no_text_takes_the_room_of_its_text(event):
+    found, _ = sane(LogRecord(NOON, "info", event, fields={"a": "x" * 10**5}))
+    assert sane(found)[0] == found
+
+
 def test_a_secret_leaves_no_trace_of_itself_where_it_is_cut():
     event = "x" * 32_740 + "S" + "secret0" * 500 + "E" + "y" * 10**6
     found, cut = sane(LogRecord(NOON, "info", event), Mines())
