@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from obs._context import Upstream, current
 from obs._diag import Diag
@@ -10,52 +10,50 @@ from obs._fork import on_fork
 from obs._tally import Tally
 from obs.logs._fields import outermost
 from obs.logs._marks import first_of
-from obs.model import Level
+from obs.model import LogRecord
 
 REPLAYED = "replayed"
 """The field of a record that was held."""
-MOST_LINES = 256
+MOST_RECORDS = 256
 MOST_REQUESTS = 1_000
 MOST_BYTES = 16 * 1024 * 1024
 
 
-class Line(NamedTuple):
-    """A record that is held, as it is to be written.
+class Waiting(NamedTuple):
+    """A record that is held.
 
     Attributes:
-        line: The bytes.
-        level: Its level.
-        logger: Its logger's name.
+        record: The record.
+        size: About how many bytes it has.
         uncounted: Has an item until the record, which other routes may hold too, counts as
             one that was made.
     """
 
-    line: bytes
-    level: Level
-    logger: str
+    record: LogRecord
+    size: int
     uncounted: list[None]
 
 
 class Ring:
-    """The newest lines of one request.
+    """The newest records of one request.
 
     Attributes:
-        lines: The lines.
+        records: The records.
         pushed_out: How many older ones there were.
     """
 
-    __slots__ = ("lines", "pushed_out")
+    __slots__ = ("pushed_out", "records")
 
     def __init__(self) -> None:
-        self.lines: deque[Line] = deque()
+        self.records: deque[Waiting] = deque()
         self.pushed_out = Tally()
 
 
 class Held:
-    """What one route holds: 256 lines of a request, of 1,000 requests, 16 MiB in all.
+    """What one route holds: 256 records of a request, of 1,000 requests, 16 MiB in all.
 
-    What has no room pushes out the oldest: a line of the same request, or the whole of the
-    oldest request. Lines that were pushed out are counted as ``held`` where they may be
+    What has no room pushes out the oldest: a record of the same request, or the whole of the
+    oldest request. Records that were pushed out are counted as ``held`` where they may be
     missed: when their request fails, or at once where all of it goes.
 
     Threads: any, at any moment; takes no lock. A forked child starts with nothing.
@@ -63,10 +61,12 @@ class Held:
     Args:
         diag: Counts what was pushed out.
         name: The route's.
-        write: Takes a line that is replayed.
+        write: Takes a record that is replayed.
     """
 
-    def __init__(self, diag: Diag, name: str, write: Callable[[Line], object]) -> None:
+    def __init__(
+        self, diag: Diag, name: str, write: Callable[[Waiting], object]
+    ) -> None:
         self._diag = diag
         self._name = name
         self._write = write
@@ -75,17 +75,17 @@ class Held:
         diag.dropped("logs", "held", 0, name)
         on_fork(self)
 
-    def put(self, request: object, line: Line) -> None:
-        """Hold a line."""
+    def put(self, request: object, held: Waiting) -> None:
+        """Hold a record."""
         rings = self._rings
         ring = rings.get(request)
         if ring is None:
             while len(rings) >= MOST_REQUESTS and self._push_out():
                 pass
             ring = rings.setdefault(request, Ring())
-        ring.lines.append(line)
-        self._bytes.add(len(line.line))
-        while len(ring.lines) > MOST_LINES:
+        ring.records.append(held)
+        self._bytes.add(held.size)
+        while len(ring.records) > MOST_RECORDS:
             if self._next(ring) is not None:
                 ring.pushed_out.add(1)
         while self._bytes.read() > MOST_BYTES and self._push_out():
@@ -101,8 +101,8 @@ class Held:
         try:
             if is_failed:
                 self._count(int(ring.pushed_out.read()))
-                while (line := self._next(ring)) is not None:
-                    self._write(line)
+                while (held := self._next(ring)) is not None:
+                    self._write(held)
         finally:
             self._drain(ring)
 
@@ -118,13 +118,13 @@ class Held:
             self._count(self._drain(ring) + int(ring.pushed_out.read()))
         return ring is not None or bool(self._rings)
 
-    def _next(self, ring: Ring) -> Line | None:
+    def _next(self, ring: Ring) -> Waiting | None:
         try:
-            line = ring.lines.popleft()
+            held = ring.records.popleft()
         except IndexError:
             return None
-        self._bytes.add(-len(line.line))
-        return line
+        self._bytes.add(-held.size)
+        return held
 
     def _drain(self, ring: Ring) -> int:
         n = 0
@@ -135,6 +135,16 @@ class Held:
     def _count(self, n: int) -> None:
         if n:
             self._diag.dropped("logs", "held", n, self._name)
+
+
+def size_of(value: Any) -> int:
+    """Give about how many bytes a plain value takes while it is held."""
+    kind = type(value)
+    if kind is str:
+        return 64 + len(value)
+    if kind is dict:
+        return 64 + sum([size_of(it) + size_of(name) for name, it in value.items()])
+    return 64 + sum([size_of(it) for it in value]) if kind is list else 32
 
 
 def request_of(owner: object) -> object | None:

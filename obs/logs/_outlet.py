@@ -11,7 +11,7 @@ from obs.encoding import sane
 from obs.errors import type_name
 from obs.logs._descriptor import Descriptor
 from obs.logs._form import form_of, format_of
-from obs.logs._hold import REPLAYED, Held, Line
+from obs.logs._hold import REPLAYED, Held, Waiting, size_of
 from obs.logs._levels import NUMBERS, OFF
 from obs.logs._marks import marked
 from obs.logs._route import Route
@@ -112,10 +112,8 @@ class Outlet:
         if self.held is None or request is None:
             return
         if NUMBERS[record.level] >= self._holds_from and self._is_kept(record):
-            line = self._line(marked(record, REPLAYED, value=True))
-            if line is not None:
-                held = Line(line, record.level, record.logger, uncounted)
-                self.held.put(request, held)
+            size = size_of(record.event) + size_of(record.fields)
+            self.held.put(request, Waiting(record, size, uncounted))
 
     def flush(self) -> None:
         """Report what was left out, and write what waits."""
@@ -163,13 +161,12 @@ class Outlet:
             return True
         return any(outlet.take(record) for outlet in self._failover)
 
-    def _replay(self, line: Line) -> None:
-        if line.uncounted:
-            line.uncounted.pop()
-            self._count(line.level, line.logger)
-        if not self.sink.write(line.line):
-            # As it is, in this route's form: the record itself is not there any more.
-            any(outlet.sink.write(line.line) for outlet in self._failover)
+    def _replay(self, held: Waiting) -> None:
+        record = held.record
+        if held.uncounted:
+            held.uncounted.pop()
+            self._count(record.level, record.logger)
+        self._write(marked(record, REPLAYED, value=True))
 
     def _failed(self, what: str, raised: BaseException, then: str) -> None:
         self._diag.dropped("logs", "invalid", exporter=self._name)

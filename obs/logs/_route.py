@@ -119,12 +119,12 @@ def _pushes_logs(sink: Any) -> bool:
 
 
 def _format(format: Any) -> Format:
-    if callable(format) or (isinstance(format, str) and format in FORMATS):
-        found: Format = format
-        return found
-    needs = f"needs one of {', '.join(FORMATS)}, or a function"
-    text = f"Route: format got {shown(format)}, {needs}."
-    raise DefinitionError(text)
+    if not callable(format) and not (isinstance(format, str) and format in FORMATS):
+        needs = f"needs one of {', '.join(FORMATS)}, or a function"
+        text = f"Route: format got {shown(format)}, {needs}."
+        raise DefinitionError(text)
+    found: Any = format
+    return found  # type: ignore[no-any-return]
 
 
 def _keep(keep: Any) -> Keep | None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from contextlib import suppress
 
 import pytest
@@ -14,8 +15,15 @@ from hypothesis import strategies as st
 from obs import Obs
 from obs._diag import Diag
 from obs.logs import Logs, Route
-from obs.logs._hold import MOST_BYTES, MOST_LINES, MOST_REQUESTS, Held, Line
-from obs.model import TraceContext
+from obs.logs._hold import (
+    MOST_BYTES,
+    MOST_RECORDS,
+    MOST_REQUESTS,
+    Held,
+    Waiting,
+    size_of,
+)
+from obs.model import LogRecord, TraceContext
 from obs.testing import FakeClock, MemoryExporter
 from obs.trace import Always, Never
 from tests.delivery.scripted import Scripted
@@ -115,6 +123,8 @@ def test_a_request_of_another_service_is_one_too(sampler):
             log.debug("a")
             raise Broken
     assert events(sink) == [("a", True)]
+    (outlet,) = tel.logs.outlets
+    assert not outlet.held._rings
 
 
 @SAMPLERS
@@ -186,11 +196,14 @@ def test_end_ends_a_request(sampler):
     sink = Lines()
     tel = instance(sink, sampler=sampler)
     span = tel.span("request")
-    with span:
+    with suppress(Broken), span:
         tel.logger().debug("a")
         span.end()
         (outlet,) = tel.logs.outlets
         assert not outlet.held._rings
+        tel.logger().debug("late")
+        raise Broken
+    assert sink.data == b""
 
 
 @SAMPLERS
@@ -502,7 +515,7 @@ def test_a_users_field_of_this_name_gives_way():
 
 def test_what_is_replayed_fails_over(capfd):
     sink, other = Lines(), Lines()
-    tel = instance(sink, failover=Route(other))
+    tel = instance(sink, failover=Route(other), format="logfmt")
     with suppress(Broken), tel.span("request"):
         tel.logger().debug("a")
         sink.is_broken = True
@@ -525,35 +538,37 @@ def test_each_route_holds_for_itself():
 # --- bounds -----------------------------------------------------------------------------
 
 
-def held(write=lambda line: None):
+def held(write=lambda held: None):
     diag = Diag()
     return Held(diag, "route", write), diag
 
 
-def line_of(text, size=0):
-    return Line(text.encode().ljust(size), "debug", "shop", [])
+def record_of(text, size=None):
+    return Waiting(LogRecord(1, "debug", text), size or len(text), [])
 
 
 def lost(diag):
     return diag.dropped_counts()["logs", "route", "held"]
 
 
-def test_of_a_request_the_newest_lines_are_held_and_the_others_counted():
+def test_of_a_request_the_newest_records_are_held_and_the_others_counted():
     written = []
     ring, diag = held(written.append)
-    for number in range(MOST_LINES + 10):
-        ring.put("request", line_of(str(number)))
+    for number in range(MOST_RECORDS + 10):
+        ring.put("request", record_of(str(number)))
     assert lost(diag) == 0
     ring.end("request", is_failed=True)
-    assert [int(line.line) for line in written] == list(range(10, MOST_LINES + 10))
+    assert [int(held.record.event) for held in written] == list(
+        range(10, MOST_RECORDS + 10)
+    )
     assert lost(diag) == 10
     assert ring._bytes.read() == 0
 
 
 def test_what_was_pushed_out_of_a_request_that_is_well_is_nobodys_loss():
     ring, diag = held()
-    for number in range(MOST_LINES + 10):
-        ring.put("request", line_of(str(number)))
+    for number in range(MOST_RECORDS + 10):
+        ring.put("request", record_of(str(number)))
     ring.end("request", is_failed=False)
     assert lost(diag) == 0
 
@@ -562,41 +577,62 @@ def test_the_oldest_request_makes_room():
     written = []
     ring, diag = held(written.append)
     for number in range(MOST_REQUESTS + 1):
-        ring.put(number, line_of("a"))
-        ring.put(number, line_of("b"))
+        ring.put(number, record_of("a"))
+        ring.put(number, record_of("b"))
     assert len(ring._rings) == MOST_REQUESTS
     assert lost(diag) == 2
     ring.end(0, is_failed=True)
     ring.end(1, is_failed=True)
-    assert [line.line for line in written] == [b"a", b"b"]
+    assert [held.record.event for held in written] == ["a", "b"]
 
 
 def test_bytes_are_bounded():
     ring, diag = held()
     size = MOST_BYTES // 100
     for number in range(150):
-        ring.put(number, line_of("a", size))
+        ring.put(number, record_of("a", size))
     assert ring._bytes.read() <= MOST_BYTES
     assert len(ring._rings) == 100
     assert lost(diag) == 50
 
 
+def test_texts_and_containers_take_room():
+    assert size_of("x" * 1_000) > 1_000
+    assert size_of({"a": ["x" * 1_000, 1, None]}) > size_of(["x" * 1_000]) > 1_000
+
+
 def test_one_request_cannot_hold_more_than_there_is():
     ring, diag = held()
-    ring.put("request", line_of("a", MOST_BYTES + 1))
+    ring.put("request", record_of("a", MOST_BYTES + 1))
     assert ring._bytes.read() == 0
     assert lost(diag) == 1
-    ring.put("request", line_of("a"))
+    ring.put("request", record_of("a"))
     assert ring._bytes.read() == 1
 
 
+def test_what_comes_while_its_request_ends_leaves_nothing_behind():
+    ring, _ = held()
+    ring.put("request", record_of("a"))
+
+    class EndsFirst(deque):
+        def append(self, held):
+            ring.end("request", is_failed=False)
+            super().append(held)
+
+    inner = ring._rings["request"]
+    inner.records = EndsFirst(inner.records)
+    ring.put("request", record_of("b"))
+    assert ring._bytes.read() == 0
+    assert not inner.records
+
+
 def test_what_stops_a_replay_leaves_nothing_behind():
-    def write(line):
+    def write(held):
         raise KeyboardInterrupt
 
     ring, _ = held(write)
-    ring.put("request", line_of("a"))
-    ring.put("request", line_of("b"))
+    ring.put("request", record_of("a"))
+    ring.put("request", record_of("b"))
     with pytest.raises(KeyboardInterrupt):
         ring.end("request", is_failed=True)
     assert ring._bytes.read() == 0
@@ -614,13 +650,13 @@ def test_what_was_put_is_written_forgotten_or_held(steps):
     expected = []
     for number, (request, step) in enumerate(steps):
         if step == "put":
-            ring.put(request, line_of(str(number)))
-            waiting.setdefault(request, []).append(str(number).encode())
+            ring.put(request, record_of(str(number)))
+            waiting.setdefault(request, []).append(str(number))
         else:
             ring.end(request, is_failed=step == "failed")
             gone = waiting.pop(request, [])
             expected += gone if step == "failed" else []
-    assert [line.line for line in written] == expected
+    assert [held.record.event for held in written] == expected
     assert ring._bytes.read() == sum(len(it) for its in waiting.values() for it in its)
     assert lost(diag) == 0
 
@@ -637,7 +673,7 @@ def test_threads_that_end_and_put_leave_nothing_behind():
 
     def work(me):
         for number in range(1_500):
-            ring.put(number % 3, line_of("x"))
+            ring.put(number % 3, record_of("x"))
             counts[me] += 1
             if number % 7 == 0:
                 ring.end(number % 3, is_failed=True)
@@ -683,7 +719,7 @@ def interrupted():
     signal.setitimer(signal.ITIMER_REAL, 0)
     (outlet,) = tel.logs.outlets
     rings = outlet.held._rings.values()
-    left = sum(len(line.line) for ring in rings for line in ring.lines)
+    left = sum(held.size for ring in rings for held in ring.records)
     found = sink.events
     yield [came, failed]
     yield [found.count("own"), found.count("of a request")]

@@ -176,6 +176,18 @@ def test_it_sends_and_closes_as_the_exporter_does():
     assert exporter.closed == 1
 
 
+def test_an_exporter_that_counts_wrongly_unbalances_nothing():
+    class Greedy(Remembers):
+        def encode(self, batch):
+            yield Payload("all", 99)
+
+    route = Route(Greedy(), level="error")
+    records = [LogRecord(1, "error", "a"), LogRecord(2, "info", "b")]
+    batch = Batch("logs", Resource({}), records=records)
+    (payload,) = RoutedExporter(route.exporter, route, Diag()).encode(batch)
+    assert payload.dropped == {"filtered": 1}
+
+
 @given(st.lists(st.sampled_from(["a", "bad", "left"]), min_size=1), st.integers(1, 5))
 def test_payloads_stand_for_consecutive_records_and_all_of_them(names, most):
     exporter = Remembers(most)
