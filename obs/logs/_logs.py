@@ -1,12 +1,13 @@
 """The logs of one instance: from a call to the lines and records that come of it."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from gc import is_tracked
 from threading import Lock, get_ident
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from obs._clock import SystemClock
-from obs._context import ANCHORED_NS, Node, current
+from obs._context import ANCHORED_NS, EXPORTING, Node, current
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
@@ -33,6 +34,9 @@ _EVENT_CHARS = 256
 _SETS = 1_024
 _MOST_BOUND = 32
 """How many fields a piece has: with those of the call they stay below the limit."""
+if TYPE_CHECKING:
+    from obs.logs._stdlib import Capture
+
 Pieces: TypeAlias = tuple[bytes, bytes]
 _FIXED_BYTES = 128
 """What a record has besides event and fields: ids, time, and what goes around them."""
@@ -92,8 +96,11 @@ class Logs(Unique):
         intake: Where records wait for exporters.
 
     Attributes:
+        service: Who logs.
         clock: Where time comes from.
         diag: Where losses are counted and said.
+        levels: Which records are made.
+        captures: What is taken from ``logging``, by the logger's name.
 
     Raises:
         DefinitionError: An argument breaks a rule.
@@ -115,11 +122,11 @@ class Logs(Unique):
         self.clock = clock or SystemClock()
         self.diag = diag or Diag(service, clock=self.clock)
         self.intake = NoIntake() if intake is None else intake
-        self._service = service
+        self.service = service
         self._limits = limits or Limits()
         check_redact(redact)
         self._redact = redact
-        self._levels = Levels(
+        self.levels = Levels(
             level_number("Logs: level", level), self.clock.monotonic_ns
         )
         self._routes = _checked(routes) or [Route(format=log_format)]
@@ -132,6 +139,7 @@ class Logs(Unique):
         self._kinds: dict[str, type[Logger]] = {}
         self._known: dict[tuple[str, ...], Known] = {}
         self._hits: dict[tuple[str, str], Hits] = {}
+        self.captures: dict[str, Any] = {}
         self._receivers: tuple[Callable[[LogRecord], object], ...] = ()
         self._processors: tuple[Any, ...] = ()
         self._depths: dict[int, int] = {}
@@ -172,7 +180,7 @@ class Logs(Unique):
             DefinitionError: An argument breaks a rule.
         """
         with self._lock:
-            self._levels.set(pattern, level, for_seconds)
+            self.levels.set(pattern, level, for_seconds)
             self._install_all()
 
     def fields(self, **fields: Any) -> Scope:
@@ -215,6 +223,37 @@ class Logs(Unique):
             self._processors = (*self._processors, *processors)
             self._install_all()
 
+    def capture_stdlib(
+        self,
+        level: str = "info",
+        *,
+        logger: str = "",
+        warnings: bool = False,
+        uncaught: bool = False,
+        servers: bool = False,
+    ) -> "Capture":
+        """Take the records of ``logging``, too, until what this gives is closed.
+
+        Args:
+            level: The lowest level that is asked for. Of those records ``set_level`` and
+                the level of this instance decide, as for loggers of ours.
+            logger: The logger whose records are meant, with those below it; all when
+                empty.
+            warnings: Whether what ``warnings.warn`` says is logged, as ``py.warnings``.
+            uncaught: Whether exceptions that nobody handles are logged, as
+                ``obs.uncaught`` at level critical.
+            servers: Whether the records of uvicorn and gunicorn are taken from their own
+                handlers.
+
+        Raises:
+            DefinitionError: An argument breaks a rule.
+        """
+        from obs.logs._stdlib import Capture  # noqa: PLC0415 - logging: 10 ms
+
+        return Capture(
+            self, level, logger, warnings=warnings, uncaught=uncaught, servers=servers
+        )
+
     def listen(self, receive: Callable[[LogRecord], object]) -> None:
         """Hand each record to ``receive``, at once, until ``forget``."""
         with self._lock:
@@ -244,6 +283,7 @@ class Logs(Unique):
 
     def after_fork_in_child(self) -> None:
         """Count from zero: what the parent counted is in the parent."""
+        self._lock = Lock()  # another thread of the parent may have held it
         self._depths.clear()
         for hits in list(self._hits.values()):
             hits.clear()
@@ -273,6 +313,12 @@ class Logs(Unique):
         """Make a record of something that has happened at this place of a trace."""
         self._guarded(logger.name, level, event, (), {**logger.bound, **fields}, node)
 
+    def take(
+        self, name: str, level: Level, event: Any, fields: dict[str, Any], at: int
+    ) -> None:
+        """Make a record of what another library has recorded, at that time."""
+        self._guarded(name, level, event, (), fields, None, at)
+
     def _guarded(self, *call: Any) -> None:
         me = get_ident()
         depth = self._depths.get(me, 0)
@@ -287,7 +333,7 @@ class Logs(Unique):
         except BaseException as raised:
             if is_the_hosts(raised):
                 raise
-            self._failed(f"a record was not made: a {type_name(raised)} was raised.")
+            self.failed(f"a record was not made: a {type_name(raised)} was raised.")
         finally:
             if depth:
                 self._depths[me] = depth
@@ -302,17 +348,19 @@ class Logs(Unique):
         args: tuple[Any, ...],
         fields: dict[str, Any],
         node: Node | None,
+        at: int | None = None,
     ) -> None:
         if args:
             event = self._formatted(event, args)
         around = fields_of(SCOPE.get(), self)
         fields = made({**around, **fields})
         if self._processors:
-            done = processed(self._processors, level, event, fields, self._failed)
+            done = processed(self._processors, level, event, fields, self.failed)
             if done is None:
                 return
             event, fields = done
         now, trace, span = self._place(node or current())
+        now = now if at is None else at
         self.emit(LogRecord(now, level, event, name, trace, span, resolve(fields)))
 
     def emit(self, record: LogRecord) -> None:
@@ -323,13 +371,19 @@ class Logs(Unique):
         self._hits_of(record.level, record.logger).tally.add(1)
         for outlet in self.outlets:
             outlet.take(record)
-        if self.intake.capacity:
+        # What an exporter's library logs while it sends would be sent, and so on.
+        if self.intake.capacity and not EXPORTING.get():
             self.intake.put(record)
         for receive in self._receivers:
             try:
                 receive(record)
             except Exception as error:  # noqa: BLE001 - a foreign function
-                self._failed(f"a listener raised a {type_name(error)}.")
+                self.failed(f"a listener raised a {type_name(error)}.")
+
+    def writes_to_stderr(self) -> bool:
+        """Whether one route leads to stderr."""
+        sinks = [route.sink for route in self._routes]
+        return any(sink in ("stderr", 2) or sink is sys.stderr for sink in sinks)
 
     def least_of(self, kind: type[Logger]) -> int:
         """Give the number of the lowest level that loggers of a name make."""
@@ -352,9 +406,9 @@ class Logs(Unique):
 
     def around(self, name: str, level: str) -> Pieces | None:
         """Encode what stands around the event; None where a name needs the general way."""
-        if not self.vet.all((name, self._service)):
+        if not self.vet.all((name, self.service)):
             return None
-        fixed = [("logger", name), ("service", self._service)]
+        fixed = [("logger", name), ("service", self.service)]
         behind = {key: value for key, value in fixed if value}
         tail = b"," + json_line(behind)[1:-2] if behind else b""
         return b',"level":"%b","event":' % level.encode(), tail
@@ -436,7 +490,8 @@ class Logs(Unique):
             trace.stale = now + ANCHORED_NS
         return now + trace.offset, trace.id, node.span_id if trace.id else 0
 
-    def _failed(self, text: str) -> None:
+    def failed(self, text: str) -> None:
+        """Count a record that was not made as it should, and say why."""
         self.diag.dropped("logs", "invalid")
         self.diag.say("log", text)
 
@@ -457,7 +512,7 @@ class Logs(Unique):
     def _new_kind(self, name: str) -> type[Logger]:
         if not self.outlets:
             self.outlets = [
-                Outlet(route, self._service, self.diag) for route in self._routes
+                Outlet(route, self.service, self.diag) for route in self._routes
             ]
         members = {"__slots__": (), "logs": self, "name": name}
         kind = type("Logger", (Logger,), members)
@@ -471,7 +526,7 @@ class Logs(Unique):
 
     def _install(self, kind: type[Logger]) -> None:
         """Give a class the methods that fit what is said about its name."""
-        kind.least, kind.until = self._levels.least(kind.name)
+        kind.least, kind.until = self.levels.least(kind.name)
         for level, number in NUMBERS.items():
             setattr(kind, level, self._method(kind, level, number))
         for alias, level in ALIASES.items():
