@@ -183,7 +183,7 @@ class Logs(Unique):
             self.levels.set(pattern, level, for_seconds)
             self._install_all()
 
-    def fields(self, **fields: Any) -> Scope:
+    def fields(self, /, **fields: Any) -> Scope:
         """Give a block whose records have these fields, whichever logger makes them.
 
         with tel.logs.fields(request_id=rid) as request:
@@ -192,7 +192,7 @@ class Logs(Unique):
         """
         return Scope(self, fields, self._piece)
 
-    def bind(self, **fields: Any) -> None:
+    def bind(self, /, **fields: Any) -> None:
         """Add fields to the innermost ``fields`` block, wherever that was begun.
 
         Outside of such a block nothing happens.
