@@ -101,10 +101,6 @@ class Levels:
                 return rule.least, rule.until
         return OFF, None
 
-    def newest(self) -> object:
-        """Give what is another object after each ``set``."""
-        return self._rules
-
     def _living(self) -> Iterator[Rule]:
         now = self._now()
         return (it for it in self._rules if it.until is None or now < it.until)

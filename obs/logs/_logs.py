@@ -330,6 +330,20 @@ class Logs(Unique):
         """Make a record of something that has happened at this place of a trace."""
         self._guarded(logger.name, level, event, (), {**logger.bound, **fields}, node)
 
+    def logger_at_once(self, name: str) -> Logger | None:
+        """Give a logger, or None where that could take a lock for long, or for ever."""
+        kind = self._kinds.get(name)
+        if kind is None:
+            if not self._lock.acquire(blocking=False):
+                return None
+            try:
+                kind = self._find_kind(name)
+            finally:
+                self._lock.release()
+        logger = object.__new__(kind)
+        logger.bound = {}
+        return logger
+
     def take(
         self, name: str, level: Level, event: Any, fields: dict[str, Any], at: int
     ) -> None:
@@ -520,12 +534,15 @@ class Logs(Unique):
         kind = self._kinds.get(name)
         if kind is None:
             with self._lock:
-                if len(self._kinds) >= _NAMES:
-                    text = f"there are {_NAMES} loggers; what {shown(name)} logs is 'other'."
-                    self.diag.say("loggers", text)
-                    name = "other"
-                kind = self._kinds.get(name) or self._new_kind(name)
+                kind = self._find_kind(name)
         return kind
+
+    def _find_kind(self, name: str) -> type[Logger]:
+        if len(self._kinds) >= _NAMES:
+            text = f"there are {_NAMES} loggers; what {shown(name)} logs is 'other'."
+            self.diag.say("loggers", text)
+            name = "other"
+        return self._kinds.get(name) or self._new_kind(name)
 
     def _new_kind(self, name: str) -> type[Logger]:
         if not self.outlets:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from obs._context import EXPORTING
 from obs._foreign import is_the_hosts
 from obs._identity import Unique
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
@@ -14,10 +15,11 @@ from obs.logs._uncaught import watch_uncaught
 from obs.logs._warned import watch_warnings
 
 if TYPE_CHECKING:
+    from obs.logs._logger import Logger
     from obs.logs._logs import Logs
 
-_NAMES = 1_000
-"""How many loggers of different names are known; the others are one, ``other``."""
+_NOW_NS = 1_000_000
+"""A record as young as this is logged as one of now: a line's time has no more digits."""
 _ATTRIBUTES = frozenset(
     # Formatters add the first two, Python 3.12 the third; the last is an event of
     # uvicorn's with escape sequences.
@@ -29,7 +31,7 @@ _ATTRIBUTES = frozenset(
         *vars(logging.makeLogRecord({})),
     }
 )
-_CLASHES = {"caller", "exc_info", "stack_info"}
+_TEXT = frozenset({str})
 
 
 class Capture(Unique):
@@ -96,8 +98,7 @@ class Handler(logging.Handler):
         super().__init__(level)
         self._logs = logs
         self._logger = logger
-        self._rules: object = None
-        self._least: dict[str, tuple[int, int | None]] = {}
+        self._loggers: dict[str, Logger] = {}
 
     def createLock(self) -> None:  # noqa: N802 - the base class calls it so
         """Make none; forks have nothing to reinitialise then, either."""
@@ -122,35 +123,35 @@ class Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record on, if one of its name and level is made."""
-        name = record.name
-        captures = self._logs.captures
-        if len(captures) > 1 and _nearest(name, captures) != self._logger:
+        logs, name = self._logs, record.name
+        if len(logs.captures) > 1 and _nearest(name, logs.captures) != self._logger:
             return
-        name, least = self._known(name)
-        if record.levelno >= least:
-            event, fields = self._event(record), _fields(record)
-            fields = without_ids(fields, self._logs.service)
-            at = round(record.created * 1e6) * 1_000  # a float has no more digits
-            level: Any = level_of(record.levelno)
-            self._logs.take(name, level, event, fields, at)
-
-    def _known(self, name: str) -> tuple[str, int]:
-        """Give the name that counts, and the number of its lowest level."""
-        logs = self._logs
-        rules = logs.levels.newest()
-        if rules is not self._rules:
-            self._least = {}
-            self._rules = rules
-        known = self._least
-        found = known.get(name)
-        if found is None and len(known) >= _NAMES:
-            name = "other"
-            found = known.get(name)
-        if found is None or (
-            found[1] is not None and logs.clock.monotonic_ns() >= found[1]
+        logger = self._loggers.get(name) or self._find(name)
+        if logger is None:
+            least, _ = logs.levels.least(name)
+        else:
+            least, name = logger.get_effective_level(), logger.name
+        if record.levelno < least:
+            return
+        level: Any = level_of(record.levelno)
+        event = self._event(record)
+        fields = without_ids(_fields(record), logs.service)
+        at = round(record.created * 1e6) * 1_000  # a float has no more digits
+        if (
+            logger is not None
+            and abs(logs.clock.time_ns() - at) < _NOW_NS
+            and not EXPORTING.get()
+            and _TEXT.issuperset(map(type, fields))
         ):
-            found = known[name] = logs.levels.least(name)
-        return name, found[0]
+            getattr(logger, level)(event, **fields)
+        else:
+            logs.take(name, level, event, fields, at)
+
+    def _find(self, name: str) -> "Logger | None":
+        logger = self._logs.logger_at_once(name)
+        if logger is not None and logger.name == name:  # else one of more than we keep
+            self._loggers[name] = logger
+        return logger
 
     def _event(self, record: logging.LogRecord) -> Any:
         """Give the message; as it is where the values do not fit."""
