@@ -46,11 +46,11 @@ def without_ids(fields: dict[str, Any], service: str) -> dict[str, Any]:
     """Give the fields without what ``TraceIds`` added, which a record has anyway."""
     if "trace_id" not in fields or "span_id" not in fields:
         return fields
-    ours = dict(zip(("trace_id", "span_id"), _ids(), strict=True))
-    if any(fields[name] != value for name, value in ours.items()):
+    if (fields["trace_id"], fields["span_id"]) != _ids():
         return fields
-    if fields.get("service") in {"", service}:
-        ours["service"] = service
+    ours = {"trace_id", "span_id"}
+    if fields.get("service") in ("", service):
+        ours.add("service")
     return {k: v for k, v in fields.items() if k not in ours}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import signal
 import subprocess
@@ -31,7 +32,10 @@ class Server:
         self.files = [folder / name for name in ("err", "out")]
         with self.files[0].open("w") as err, self.files[1].open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, *command], stdout=out, stderr=err
+                [sys.executable, *command],
+                stdout=out,
+                stderr=err,
+                env={**os.environ, "HOME": str(folder)},  # gunicorn has a socket there
             )
         try:
             url = self._wait(r"http://127\.0\.0\.1:(\d+)")
@@ -94,6 +98,8 @@ def test_uvicorn_in_the_program(uvicorn, tmp_path, more):
 def test_uvicorn_from_its_command_line(uvicorn, tmp_path):
     server = Server(tmp_path, "-m", "uvicorn", f"{APP}:asgi", "--port", "0")
     access_line(server, "uvicorn.access")
+    assert {json.loads(line)["service"] for line in server.lines} == {"shop"}
+    assert server.out == ""
 
 
 def test_gunicorn_whose_workers_take_them(gunicorn, tmp_path):

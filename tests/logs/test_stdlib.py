@@ -16,6 +16,7 @@ from obs.logs import Route
 from obs.logs._stdlib import Handler
 from obs.model import Ack, Delivery, Payload
 from obs.testing import FakeClock
+from tests.survival.processes import Fork
 
 
 @pytest.fixture(autouse=True)
@@ -395,6 +396,19 @@ def test_signal_handlers_and_finalizers_may_log(capture, std, written):
         200,
         600,
     ]
+
+
+def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_holds(capture, logs):
+    def log():
+        logging.getLogger("new.in.child").info("x")
+        logs.logger("another").info("x")
+        return logs.counts()["info", "new.in.child"]
+
+    with logs._lock:
+        fork = Fork()
+        if fork.is_child:
+            fork.answer(log)
+    assert fork.result() == 1
 
 
 class Talkative:

@@ -228,3 +228,12 @@ print("logging" in sys.modules, "structlog" in sys.modules)
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, timeout=60, check=True)
     assert done.stdout == b"False False\n"
+
+
+def test_a_logger_of_ours_has_what_a_filtering_bound_logger_has(log):
+    wanted = {it for it in dir(structlog.typing.FilteringBoundLogger) if it[0] != "_"}
+    # Which structlog's own class does not have either.
+    wanted -= {"err"}
+    assert isinstance(log, structlog.typing.BindableLogger)
+    assert wanted <= set(dir(log))
+    assert wanted <= set(dir(structlog.make_filtering_bound_logger(0)))
