@@ -61,6 +61,7 @@ class Comparison:
             SERVICE, runtime=False, level="trace", routes=[route], clock=self.clock
         )
         self.logs = self.tel.logs
+        self.logs.intake.open(9, lambda: None)
         self.stacks = Stacks(self.clock)
         self.general = self.total = 0
         guarded = self.logs._guarded
@@ -157,6 +158,8 @@ class Comparison:
         assert {k: it for k, it in pairs.items() if it[0] != it[1]} == {}, said
         assert fast == general, said
         assert end == b""
+        one, two = [self.logs.read(it) for it in self.logs.intake.take(2)]
+        assert repr(one) == repr(two), said  # what exporters get
         self.total += 1
 
 
