@@ -107,6 +107,8 @@ CURRENT: ContextVar[Node | None] = ContextVar("obs_current", default=None)
 BAGGAGE: ContextVar[Mapping[str, str]] = ContextVar("obs_baggage", default=NO_BAGGAGE)
 DEADLINE: ContextVar[int | None] = ContextVar("obs_deadline", default=None)
 """When the present work shall be done, by ``time.perf_counter_ns()``; None: whenever."""
+EXPORTING: ContextVar[bool] = ContextVar("obs_exporting", default=False)
+"""Whether this is a thread that sends what was recorded."""
 
 DEPTH = 1_000
 """How many nodes are looked at that are gone."""

@@ -81,7 +81,7 @@ class NullLogger:
 
     debug = info = warning = error = critical = exception = trace
 
-    def bind(self, **fields: Any) -> "NullLogger":
+    def bind(self, /, **fields: Any) -> "NullLogger":
         """Give the same logger."""
         return self
 

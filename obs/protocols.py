@@ -310,7 +310,7 @@ class Logger(Protocol):
         """Log at level error with the exception being handled."""
         ...
 
-    def bind(self, **fields: Any) -> "Logger":
+    def bind(self, /, **fields: Any) -> "Logger":
         """Give a logger that adds these fields to each record."""
         ...
 
@@ -322,7 +322,7 @@ class Logger(Protocol):
         """Give a logger without these fields, bound or not."""
         ...
 
-    def new(self, **fields: Any) -> "Logger":
+    def new(self, /, **fields: Any) -> "Logger":
         """Give a logger with these fields and no others."""
         ...
 

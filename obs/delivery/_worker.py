@@ -8,6 +8,7 @@ from threading import Condition, Thread, get_ident, main_thread
 from time import monotonic, time_ns
 from typing import Protocol
 
+from obs._context import EXPORTING
 from obs._foreign import is_the_hosts
 from obs.delivery._lane import Action, EncodePush, EncodeRecords, End, Lane, Send, Wait
 from obs.delivery._ledger import FILTERED, Ledger
@@ -225,7 +226,12 @@ class Worker:
                 return True
             if isinstance(action, Send):
                 self._sending = action
-        self._act(action)
+        # Metrics go out by the clock: what is logged meanwhile makes nothing go on.
+        EXPORTING.set(not isinstance(action, EncodePush))
+        try:
+            self._act(action)
+        finally:
+            EXPORTING.set(False)
         return not isinstance(action, End)
 
     def _act(self, action: Action) -> None:

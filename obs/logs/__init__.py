@@ -4,6 +4,8 @@ Logs                 makes loggers; usable alone
 Route                one way that logs go
 Sample               how many of those that repeat
 lazy                 a value that is made only if the record is
+TraceIds             a filter that adds trace ids to records of ``logging``
+add_trace_ids        a processor that adds them to events of structlog
 """
 
 from obs.logs._fields import Scope
@@ -12,5 +14,15 @@ from obs.logs._logs import Logs
 from obs.logs._record import lazy
 from obs.logs._route import Route
 from obs.logs._sample import Sample
+from obs.logs._trace_ids import TraceIds, add_trace_ids
 
-__all__ = ["Logger", "Logs", "Route", "Sample", "Scope", "lazy"]
+__all__ = [
+    "Logger",
+    "Logs",
+    "Route",
+    "Sample",
+    "Scope",
+    "TraceIds",
+    "add_trace_ids",
+    "lazy",
+]

@@ -48,7 +48,7 @@ class Scope:
         self.state: State
         self._set(fields)
 
-    def bind(self, **fields: Any) -> None:
+    def bind(self, /, **fields: Any) -> None:
         """Add fields, from now on, wherever the scope is seen."""
         self._set({**self.state[0], **fields})
 

@@ -83,7 +83,7 @@ class Logger:
         method = getattr(self, name) if name in NUMBERS else self.info
         method(event, *args, **fields)
 
-    def bind(self, **fields: Any) -> Self:
+    def bind(self, /, **fields: Any) -> Self:
         """Give a logger that adds these fields to each record."""
         logger = _new(type(self))
         logger.bound = {**self.bound, **fields}
@@ -106,7 +106,7 @@ class Logger:
         logger.bound = {k: v for k, v in self.bound.items() if k not in names}
         return logger
 
-    def new(self, **fields: Any) -> Self:
+    def new(self, /, **fields: Any) -> Self:
         """Give a logger with these fields and no others."""
         logger = _new(type(self))
         logger.bound = fields

@@ -1,12 +1,13 @@
 """The logs of one instance: from a call to the lines and records that come of it."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from gc import is_tracked
 from threading import Lock, get_ident
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from obs._clock import SystemClock
-from obs._context import ANCHORED_NS, Node, current
+from obs._context import ANCHORED_NS, EXPORTING, Node, current
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
@@ -46,6 +47,9 @@ _EVENT_CHARS = 256
 _SETS = 1_024
 _MOST_BOUND = 32
 """How many fields a piece has: with those of the call they stay below the limit."""
+if TYPE_CHECKING:
+    from obs.logs._stdlib import Capture
+
 Pieces: TypeAlias = tuple[bytes, bytes]
 _FIXED_BYTES = 128
 """What a record has besides event and fields: ids, time, and what goes around them."""
@@ -107,10 +111,13 @@ class Logs(Unique):
         intake: Where records wait for exporters.
 
     Attributes:
+        service: Who logs.
         clock: Where time comes from.
         diag: Where losses are counted and said.
         exporters: The exporters that are sinks of routes, for whoever drives exporters.
         holds: Whether a route holds records; ``end_request`` is to be called then.
+        levels: Which records are made.
+        captures: What is taken from ``logging``, by the logger's name.
 
     Raises:
         DefinitionError: An argument breaks a rule.
@@ -132,11 +139,11 @@ class Logs(Unique):
         self.clock = clock or SystemClock()
         self.diag = diag or Diag(service, clock=self.clock)
         self.intake = NoIntake() if intake is None else intake
-        self._service = service
+        self.service = service
         self._limits = limits or Limits()
         check_redact(redact)
         self._redact = redact
-        self._levels = Levels(
+        self.levels = Levels(
             level_number("Logs: level", level), self.clock.monotonic_ns
         )
         given = _checked(routes) or [Route(format=log_format)]
@@ -153,6 +160,7 @@ class Logs(Unique):
         self._kinds: dict[str, type[Logger]] = {}
         self._known: dict[tuple[str, ...], Known] = {}
         self._hits: dict[tuple[str, str], Hits] = {}
+        self.captures: dict[str, Any] = {}
         self._receivers: tuple[Callable[[LogRecord], object], ...] = ()
         self._processors: tuple[Any, ...] = ()
         self._depths: dict[int, int] = {}
@@ -193,10 +201,10 @@ class Logs(Unique):
             DefinitionError: An argument breaks a rule.
         """
         with self._lock:
-            self._levels.set(pattern, level, for_seconds)
+            self.levels.set(pattern, level, for_seconds)
             self._install_all()
 
-    def fields(self, **fields: Any) -> Scope:
+    def fields(self, /, **fields: Any) -> Scope:
         """Give a block whose records have these fields, whichever logger makes them.
 
         with tel.logs.fields(request_id=rid) as request:
@@ -205,7 +213,7 @@ class Logs(Unique):
         """
         return Scope(self, fields, self._piece, self._end_scope if self.holds else None)
 
-    def bind(self, **fields: Any) -> None:
+    def bind(self, /, **fields: Any) -> None:
         """Add fields to the innermost ``fields`` block, wherever that was begun.
 
         Outside of such a block nothing happens.
@@ -235,6 +243,54 @@ class Logs(Unique):
         with self._lock:
             self._processors = (*self._processors, *processors)
             self._install_all()
+
+    def capture_stdlib(
+        self,
+        level: str = "info",
+        *,
+        logger: str = "",
+        warnings: bool = False,
+        uncaught: bool = False,
+        servers: bool = False,
+    ) -> "Capture":
+        """Take the records of ``logging``, too, until what this gives is closed.
+
+        Args:
+            level: The lowest level that is asked for. Of those records ``set_level`` and
+                the level of this instance decide, as for loggers of ours.
+            logger: The logger whose records are meant, with those below it; all when
+                empty.
+            warnings: Whether what ``warnings.warn`` says is logged, as ``py.warnings``.
+            uncaught: Whether exceptions that nobody handles are logged, as
+                ``obs.uncaught`` at level critical.
+            servers: Whether the records of uvicorn and gunicorn are taken from their own
+                handlers.
+
+        Raises:
+            DefinitionError: An argument breaks a rule.
+        """
+        from obs.logs._stdlib import Capture  # noqa: PLC0415 - logging: 10 ms
+
+        return Capture(
+            self, level, logger, warnings=warnings, uncaught=uncaught, servers=servers
+        )
+
+    def configure_structlog(self, processors: Iterable[Processor] = ()) -> None:
+        """Have what loggers of structlog log come here, those there are already, too.
+
+        Their names (the first argument of ``get_logger``), what is bound to them,
+        ``structlog.contextvars`` and ``capture_logs`` mean what they did; levels are
+        those of ``set_level``. ``structlog.reset_defaults()`` ends it.
+
+        Args:
+            processors: Run first, for records that are made; as structlog has them.
+
+        Raises:
+            DefinitionError: One cannot be called.
+        """
+        from obs.logs._structlog import configure  # noqa: PLC0415 - structlog: 12-54 ms
+
+        configure(self, processors)
 
     def listen(self, receive: Callable[[LogRecord], object]) -> None:
         """Hand each record to ``receive``, at once, until ``forget``."""
@@ -289,6 +345,7 @@ class Logs(Unique):
 
     def after_fork_in_child(self) -> None:
         """Count from zero: what the parent counted is in the parent."""
+        self._lock = Lock()  # another thread of the parent may have held it
         self._depths.clear()
         for hits in list(self._hits.values()):
             hits.clear()
@@ -335,6 +392,26 @@ class Logs(Unique):
             self.emit, logger.name, level, event, (), {**logger.bound, **fields}, node
         )
 
+    def logger_at_once(self, name: str) -> Logger | None:
+        """Give a logger, or None where that could take a lock for long, or for ever."""
+        kind = self._kinds.get(name)
+        if kind is None:
+            if not self._lock.acquire(blocking=False):
+                return None
+            try:
+                kind = self._find_kind(name)
+            finally:
+                self._lock.release()
+        logger = object.__new__(kind)
+        logger.bound = {}
+        return logger
+
+    def take(
+        self, name: str, level: Level, event: Any, fields: dict[str, Any], at: int
+    ) -> None:
+        """Make a record of what another library has recorded, at that time."""
+        self._guarded(self.emit, name, level, event, (), fields, None, at)
+
     def _guarded(self, *call: Any) -> None:
         me = get_ident()
         depth = self._depths.get(me, 0)
@@ -349,7 +426,7 @@ class Logs(Unique):
         except BaseException as raised:
             if is_the_hosts(raised):
                 raise
-            self._failed(f"a record was not made: a {type_name(raised)} was raised.")
+            self.failed(f"a record was not made: a {type_name(raised)} was raised.")
         finally:
             if depth:
                 self._depths[me] = depth
@@ -365,17 +442,19 @@ class Logs(Unique):
         args: tuple[Any, ...],
         fields: dict[str, Any],
         node: Node | None,
+        at: int | None = None,
     ) -> None:
         if args:
-            event = self._formatted(event, args)
+            event = self.formatted(event, args)
         around = fields_of(SCOPE.get(), self)
         fields = made({**around, **fields})
         if self._processors:
-            done = processed(self._processors, level, event, fields, self._failed)
+            done = processed(self._processors, level, event, fields, self.failed)
             if done is None:
                 return
             event, fields = done
         now, trace, span = self._place(node or current())
+        now = now if at is None else at
         emit(LogRecord(now, level, event, name, trace, span, resolve(fields)))
 
     def emit(self, record: LogRecord) -> None:
@@ -385,13 +464,19 @@ class Logs(Unique):
         request = request_of(self) if self.holds else None
         for outlet in self.outlets:
             outlet.take(record, request)
-        if self.intake.capacity:
+        # What an exporter's library logs while it sends would be sent, and so on.
+        if self.intake.capacity and not EXPORTING.get():
             self.intake.put(record)
         for receive in self._receivers:
             try:
                 receive(record)
             except Exception as error:  # noqa: BLE001 - a foreign function
-                self._failed(f"a listener raised a {type_name(error)}.")
+                self.failed(f"a listener raised a {type_name(error)}.")
+
+    def writes_to_stderr(self) -> bool:
+        """Whether one route leads to stderr."""
+        sinks = [route.sink for route in self._routes]
+        return any(sink in ("stderr", 2) or sink is sys.stderr for sink in sinks)
 
     def _emit_held(self, record: LogRecord) -> None:
         """Hand a record to the routes that hold, and nobody else."""
@@ -434,9 +519,9 @@ class Logs(Unique):
 
     def around(self, name: str, level: str) -> Pieces | None:
         """Encode what stands around the event; None where a name needs the general way."""
-        if not self.vet.all((name, self._service)):
+        if not self.vet.all((name, self.service)):
             return None
-        fixed = [("logger", name), ("service", self._service)]
+        fixed = [("logger", name), ("service", self.service)]
         behind = {key: value for key, value in fixed if value}
         tail = b"," + json_line(behind)[1:-2] if behind else b""
         return b',"level":"%b","event":' % level.encode(), tail
@@ -498,7 +583,8 @@ class Logs(Unique):
         plain = fields if is_plain else self._plain(fields)
         return None if plain is None else b"," + json_line(plain)[1:-2]
 
-    def _formatted(self, event: Any, args: tuple[Any, ...]) -> Any:
+    def formatted(self, event: Any, args: tuple[Any, ...]) -> Any:
+        """Give an event with its values in it, or as it is where they do not fit."""
         try:
             return formatted(event, args)
         except BaseException as raised:
@@ -518,7 +604,8 @@ class Logs(Unique):
             trace.stale = now + ANCHORED_NS
         return now + trace.offset, trace.id, node.span_id if trace.id else 0
 
-    def _failed(self, text: str) -> None:
+    def failed(self, text: str) -> None:
+        """Count a record that was not made as it should, and say why."""
         self.diag.dropped("logs", "invalid")
         self.diag.say("log", text)
 
@@ -529,17 +616,20 @@ class Logs(Unique):
         kind = self._kinds.get(name)
         if kind is None:
             with self._lock:
-                if len(self._kinds) >= _NAMES:
-                    text = f"there are {_NAMES} loggers; what {shown(name)} logs is 'other'."
-                    self.diag.say("loggers", text)
-                    name = "other"
-                kind = self._kinds.get(name) or self._new_kind(name)
+                kind = self._find_kind(name)
         return kind
+
+    def _find_kind(self, name: str) -> type[Logger]:
+        if len(self._kinds) >= _NAMES:
+            text = f"there are {_NAMES} loggers; what {shown(name)} logs is 'other'."
+            self.diag.say("loggers", text)
+            name = "other"
+        return self._kinds.get(name) or self._new_kind(name)
 
     def _new_kind(self, name: str) -> type[Logger]:
         if not self.outlets:
             self.outlets = [
-                Outlet(route, self._service, self.diag, self.clock, self._count)
+                Outlet(route, self.service, self.diag, self.clock, self._count)
                 for route in self._routes
             ]
         members = {"__slots__": (), "logs": self, "name": name}
@@ -554,7 +644,7 @@ class Logs(Unique):
 
     def _install(self, kind: type[Logger]) -> None:
         """Give a class the methods that fit what is said about its name."""
-        kind.written, kind.until = self._levels.least(kind.name)
+        kind.written, kind.until = self.levels.least(kind.name)
         # What is off is not held either.
         is_held = kind.written < OFF and self._held_from < kind.written
         kind.least = self._held_from if is_held else kind.written

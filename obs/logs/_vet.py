@@ -99,7 +99,7 @@ class Vet:
     def _learn(self, name: Any) -> bool:
         is_good = (
             name.__class__ is str
-            and len(name) <= _NAME_CHARS
+            and 0 < len(name) <= _NAME_CHARS
             and name not in RESERVED
             and name.isprintable()
             and not self._is_secret(name)
