@@ -7,7 +7,7 @@ import structlog
 from structlog.contextvars import merge_contextvars
 
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
-from obs.logs._levels import NUMBERS, level_of
+from obs.logs._levels import BY_NAME, NUMBERS, level_of
 from obs.logs._logger import ALIASES
 from obs.logs._record import Processor
 
@@ -82,7 +82,7 @@ class Bound(structlog.BoundLoggerBase):
         self, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
     ) -> None:
         logger = self._logger
-        if NUMBERS[level] < logger.get_effective_level():
+        if BY_NAME[level] < logger.get_effective_level():
             return
         if args:
             event = logger.logs.formatted(event, args)
