@@ -29,7 +29,7 @@ def make_thumbnail(format: str, width: int, height: int) -> None:
 
 def work(jobs):
     while (job := jobs.get()) is not None:
-        with suppress(ValueError):  # counted already, as an error of the operation
+        with suppress(ValueError):  # counted and logged already
             make_thumbnail(*job)
 
 
