@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 from obs._context import EXPORTING
@@ -31,6 +32,8 @@ _ATTRIBUTES = frozenset(
         *vars(logging.makeLogRecord({})),
     }
 )
+_DEPTH = 4
+"""How deep a record may come out of another one of the same thread."""
 _TEXT = frozenset({str})
 
 
@@ -73,6 +76,7 @@ class Capture(Unique):
         if uncaught:
             self._undo += watch_uncaught(logs)
         if servers:
+            handler = Handler(logs, number)
             self._undo += [_divert(handler, name) for name in SERVERS]
 
     def close(self) -> None:
@@ -92,13 +96,20 @@ class Capture(Unique):
 
 
 class Handler(logging.Handler):
-    """Hands each record on. It has no lock: a signal handler may log while it works."""
+    """Hands each record on. It has no lock: a signal handler may log while it works.
 
-    def __init__(self, logs: "Logs", level: int, logger: str) -> None:
+    Args:
+        logs: Who takes the records.
+        level: The lowest level that is taken.
+        logger: The logger that it is attached to; None if its records come otherwise.
+    """
+
+    def __init__(self, logs: "Logs", level: int, logger: str | None = None) -> None:
         super().__init__(level)
         self._logs = logs
         self._logger = logger
         self._loggers: dict[str, Logger] = {}
+        self._depths: dict[int, int] = {}
 
     def createLock(self) -> None:  # noqa: N802 - the base class calls it so
         """Make none; forks have nothing to reinitialise then, either."""
@@ -106,12 +117,14 @@ class Handler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a record; never raises, but what was meant for the host."""
+        me = get_ident()
+        depth = self._depths.get(me, 0)
+        if depth >= _DEPTH:  # a value that logs itself while it is shown, for ever
+            self._logs.failed("what logging records logs records itself.")
+            return False
+        self._depths[me] = depth + 1
         try:
-            passed: Any = not self.filters or self.filter(record)
-            if isinstance(passed, logging.LogRecord):  # since Python 3.12
-                record = passed
-            if passed:
-                self.emit(record)
+            return self._handle(record)
         except InvalidValue:
             raise  # the instance is strict
         except BaseException as raised:
@@ -119,12 +132,30 @@ class Handler(logging.Handler):
                 raise
             self._logs.failed(f"a record of logging raised a {type_name(raised)}.")
             return False
-        return bool(passed)
+        finally:
+            if depth:
+                self._depths[me] = depth
+            else:
+                self._depths.pop(me, None)
+
+    def _handle(self, record: logging.LogRecord) -> bool:
+        if self.filters:
+            passed: Any = self.filter(record)
+            if not passed:
+                return False
+            if isinstance(passed, logging.LogRecord):  # since Python 3.12
+                record = passed
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record on, if one of its name and level is made."""
         logs, name = self._logs, record.name
-        if len(logs.captures) > 1 and _nearest(name, logs.captures) != self._logger:
+        if (
+            len(logs.captures) > 1
+            and self._logger is not None
+            and _nearest(name, logs.captures) != self._logger
+        ):
             return
         logger = self._loggers.get(name) or self._find(name)
         if logger is None:
@@ -162,7 +193,9 @@ class Handler(logging.Handler):
         except BaseException as raised:
             if is_the_hosts(raised):
                 raise
-            self._logs.failed(f"logging: {shown(record.msg)} does not take its values.")
+            # Not the message itself: it has not been redacted.
+            text = f"a message of the logger {shown(record.name)} does not take its values."
+            self._logs.failed(text)
             return f"{_text(record.msg)} {shown(record.args)}"
 
 

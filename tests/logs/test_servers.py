@@ -187,6 +187,13 @@ def test_two_instances_have_them_both(access, logs, written, tmp_path):
     assert len((tmp_path / "b").read_text().splitlines()) == 1
 
 
+def test_they_are_taken_whichever_logger_is_meant(access, logs, written):
+    log, _ = access
+    with logs.capture_stdlib(), logs.capture_stdlib(logger="db", servers=True):
+        log.info("x")
+    assert written.line()["event"] == "x"
+
+
 def test_without_the_option_their_handlers_have_them(access, logs, written):
     log, handler = access
     with logs.capture_stdlib():
