@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from obs.logs._vet import Known
 
 _new = object.__new__
+MOST_LINE = 15_000
+"""How long a line of the fast way may be.
+
+Nothing in it is cut then: a record has 64 KiB, of which no byte of a line stands for more
+than four (a number takes eight, and two in a line), and no text is half of what is left.
+"""
 MOST_OWN = 64
 """How many fields of its own a call may have for the fast way."""
 
@@ -282,7 +288,7 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
         except BaseException as raised:
             if not isinstance(raised, Exception) and is_the_hosts(raised):
                 raise
-        if line is None:
+        if line is None or (size := len(line)) > MOST_LINE:
             # Not in the handler: exc_info=True shall not find an exception of ours.
             general_way(name, level, event, args, self.bound, fields)
             return
@@ -291,7 +297,6 @@ def fused(logs: Logs, name: str, level: str, hits: list[int]) -> Callable[..., N
             queue.append((now, level, text, name, trace_id, span_id, more, self, own))
         elif intake.capacity:
             intake.past((now, level, text, name, trace_id, span_id, more, self, own))
-        size = len(line)
         try:
             if size > sink.most:
                 sink.write(line)
