@@ -169,9 +169,9 @@ def shown(*call):
 
 def compare(tmp_path, monkeypatch, seed, records):
     written = Written(tmp_path / f"log{seed}")
-    comparison = Comparison(written, monkeypatch, seed)
-    comparison.run(records)
-    written.stream.close()
+    with written.stream:
+        comparison = Comparison(written, monkeypatch, seed)
+        comparison.run(records)
     return comparison
 
 
