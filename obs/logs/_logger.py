@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from obs.model import Level
 
 _new = object.__new__
+MOST_LINE = 15_000
+"""How long a line of the fast way may be.
+
+Nothing in it is cut then: a record has 64 KiB, of which no byte of a line stands for more
+than four (a number takes eight, and two in a line), and no text is half of what is left.
+"""
 MOST_OWN = 64
 """How many fields of its own a call may have for the fast way."""
 
@@ -299,7 +305,7 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
         except BaseException as raised:
             if not isinstance(raised, Exception) and is_the_hosts(raised):
                 raise
-        if line is None:
+        if line is None or (size := len(line)) > MOST_LINE:
             # Not in the handler: exc_info=True shall not find an exception of ours.
             general_way(name, level, event, args, self.bound, fields)
             return
@@ -308,7 +314,6 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
             queue.append((now, level, text, name, trace_id, span_id, more, self, own))
         elif intake.capacity:
             intake.past((now, level, text, name, trace_id, span_id, more, self, own))
-        size = len(line)
         try:
             if size > sink.most:
                 sink.write(line)

@@ -68,8 +68,10 @@ def spread(logger, method, event):
 
 
 def mask(logger, method, event):
-    own = {k: event.pop(k) for k in LINE if k in event}
-    found = {k: (text(v) if type(v) is str else text(str(v))) for k, v in own.items()}
+    found = {k: event.pop(k) for k in LINE if k in event}
+    # Ids may look like a card's number; they stay.
+    for name in ("event", "logger"):
+        found[name] = text(str(found[name]))
     for key, value in event.items():
         given = key.removeprefix("~")
         name = text(given) or "<empty>"

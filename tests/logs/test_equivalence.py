@@ -169,9 +169,9 @@ def shown(*call):
 
 def compare(tmp_path, monkeypatch, seed, records):
     written = Written(tmp_path / f"log{seed}")
-    comparison = Comparison(written, monkeypatch, seed)
-    comparison.run(records)
-    written.stream.close()
+    with written.stream:
+        comparison = Comparison(written, monkeypatch, seed)
+        comparison.run(records)
     return comparison
 
 
@@ -200,3 +200,16 @@ def test_an_empty_name_is_shown_the_same_on_both_ways(logs, written):
     logs.logger().info("x", **{"": 1})
     logs.logger().info("x", **{"": 1}, exc_info=None)
     assert [it["<empty>"] for it in written.lines()] == [1, 1]
+
+
+@pytest.mark.parametrize("value", ["x" * 1_000, "\xe9" * 300, [1] * 1_000, 7])
+def test_a_record_is_cut_the_same_on_both_ways(logs, written, value):
+    bound = {f"b{n}": value for n in range(30)}
+    for count in (1, 10, 30, 60):
+        own = {f"n{n}": value for n in range(count)}
+        with logs.fields(**{f"s{n}": value for n in range(30)}):
+            logs.logger("n").bind(**bound).info("x", **own)
+            logs.log("n", "info", "x", (), bound, own)
+        fast, general, _ = written.bytes().split(b"\n")
+        assert fast == general
+        assert len(fast) < 70_000
