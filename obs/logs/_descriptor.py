@@ -3,6 +3,7 @@
 import os
 import sys
 from collections import deque
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import IO, Any
 
@@ -152,6 +153,14 @@ class Descriptor:
         if lost:
             self._waiting.clear()
             self._diag.dropped("logs", "closed", lost, exporter=self.name)
+        self._close_own()
+
+    def __del__(self) -> None:
+        """Close what nobody can write to any more."""
+        with suppress(Exception):  # refused by the constructor; the interpreter ends
+            self._close_own()
+
+    def _close_own(self) -> None:
         fd = self.fd
         if self._file is not None:
             self._close_soon()

@@ -731,3 +731,14 @@ def test_a_file_object_with_a_descriptor_that_cannot_flush(diag):
         file.close()
         assert not Descriptor(file, diag, name="out").write(b"a line\n")
     assert len(diag.said) == 1
+
+
+def test_what_nobody_has_any_more_is_closed(tmp_path):
+    with open(tmp_path / "log", "ab") as stream:
+        before = len(os.listdir("/proc/self/fd"))
+        for target in (stream, tmp_path / "other"):
+            sink = Descriptor(target, Diag(), name="x")
+            sink.write(b"line\n")
+            assert len(os.listdir("/proc/self/fd")) == before + 1
+            del sink
+            assert len(os.listdir("/proc/self/fd")) == before

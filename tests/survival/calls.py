@@ -33,7 +33,8 @@ from obs.logs._descriptor import Descriptor
 from obs.metrics import SLOT_CELLS, THREAD_CELLS, Registry, _registry
 from obs.model import Ack, Batch, Delivery, Payload, Snapshot, TraceContext, delta
 from obs.propagation import Propagation
-from obs.redact import Redactor
+from obs.redact import Redactor, _pairs, _texts
+from obs.redact._late import Late
 from obs.runtime._gc import GcPauses
 from obs.runtime._interpreter import InterpreterCollector
 from obs.runtime._process import ProcessCollector
@@ -47,6 +48,18 @@ SERIES = 12
 PACKAGE = os.path.dirname(obs.__file__) + os.sep
 NOTHING: Mapping[str, float] = MappingProxyType({})
 BUCKETS = (0.5, 2.0)
+
+
+def compile_patterns() -> None:
+    """Have compiled what redaction compiles once in a process, at its first use."""
+    found = [*vars(_pairs).values(), *vars(_texts).values()]
+    found += [pattern for _, pattern in _texts._SHAPES]
+    for pattern in found:
+        if isinstance(pattern, Late):
+            pattern.match("")
+
+
+compile_patterns()
 
 
 class Elsewhere:
@@ -110,7 +123,7 @@ class Pushed:
     @functools.cached_property
     def tel(self) -> Obs:
         """The instance; started."""
-        routes = [Route(null(), format="json")]
+        routes = [Route(NULL, format="json")]
         tel = Obs("pushed", runtime=False, exporters=[self], routes=routes)
         tel.start()
         return tel
@@ -181,7 +194,7 @@ class Subject:
                 runtime=False,
                 limits=limits,
                 sampler=sampler,
-                routes=[Route(null(), format="json")],
+                routes=[Route(NULL, format="json")],
                 redact=Redactor(),  # what it has learned would be left for the next
             )
         finally:
@@ -1127,8 +1140,18 @@ def write_line(name: str, size: int) -> Prepare:
     return prepare
 
 
-def null() -> Any:
-    return open(os.devnull, "ab", buffering=0)
+NULL = os.open(os.devnull, os.O_WRONLY)
+
+
+def new_stamp(subject: Subject, call: Callable[[], object]) -> Callable[[], object]:
+    """Have each call make the time's text anew: what it does depends on no clock."""
+    cell = subject.tel.logs.stamps.cell
+
+    def stamped() -> None:
+        cell[0] = (0, b"")
+        call()
+
+    return stamped
 
 
 def logged(
@@ -1138,7 +1161,7 @@ def logged(
 
     def prepare(subject: Subject) -> Callable[[], object]:
         log = subject.tel.logger("survival", **(bound or {}))
-        return partial(getattr(log, level), *args, **fields)
+        return new_stamp(subject, partial(getattr(log, level), *args, **fields))
 
     return prepare
 
@@ -1164,7 +1187,7 @@ def logged_in_a_span(subject: Subject) -> Callable[[], object]:
             log.info("x", a=1)
             log.info("x", a=[1])
 
-    return call
+    return new_stamp(subject, call)
 
 
 def logged_in_a_scope(subject: Subject) -> Callable[[], object]:
@@ -1175,7 +1198,7 @@ def logged_in_a_scope(subject: Subject) -> Callable[[], object]:
             scope.bind(b=2)
             log.info("x")
 
-    return call
+    return new_stamp(subject, call)
 
 
 def logged_exception(subject: Subject) -> Callable[[], object]:
@@ -1187,14 +1210,14 @@ def logged_exception(subject: Subject) -> Callable[[], object]:
         except Failed:
             log.exception("x")
 
-    return call
+    return new_stamp(subject, call)
 
 
 def logged_widely(subject: Subject) -> Callable[[], object]:
     """Two routes, a processor, somebody who listens: the general way."""
     logs = Logs(
         "survival",
-        routes=[Route(null(), format=it) for it in ("logfmt", "terminal")],
+        routes=[Route(NULL, format=it) for it in ("logfmt", "terminal")],
         redact=Redactor(),
         diag=subject.tel.metrics.diag,
     )
@@ -1207,7 +1230,7 @@ def logged_widely(subject: Subject) -> Callable[[], object]:
 def logged_for_a_time(subject: Subject) -> Callable[[], object]:
     """A level that was said for a time that is over, and is found out again."""
     diag = subject.tel.metrics.diag
-    logs = Logs("survival", routes=[Route(null())], redact=Redactor(), diag=diag)
+    logs = Logs("survival", routes=[Route(NULL)], redact=Redactor(), diag=diag)
     log = logs.logger("timed")
 
     def call() -> None:
@@ -1220,7 +1243,7 @@ def logged_for_a_time(subject: Subject) -> Callable[[], object]:
 
 def logged_failure(subject: Subject) -> Callable[[], object]:
     """A decorated call that fails, alone in its context, and so is logged."""
-    routes = [Route(null(), format="json")]
+    routes = [Route(NULL, format="json")]
     tel = Obs("survival", runtime=False, routes=routes, redact=Redactor())
     fail = plain(tel.operation("fail"), Failed)
 
@@ -1231,8 +1254,21 @@ def logged_failure(subject: Subject) -> Callable[[], object]:
     return call
 
 
-def pushed_log(subject: Subject) -> Callable[[], object]:
-    return partial(PUSHED.tel.logger("pushed").info, "x", a=1)
+def logged_for_exporters(subject: Subject) -> Callable[[], object]:
+    """A record that waits for exporters besides, and wakes them."""
+    intake = subject.intakes["log.waits"] = Intake("logs")
+    intake.open(1_000_000, lambda: None)
+    diag = subject.tel.metrics.diag
+    routes = [Route(NULL, format="json")]
+    logs = Logs("survival", routes=routes, redact=Redactor(), diag=diag, intake=intake)
+    log = logs.logger("waits")
+
+    def call() -> None:
+        logs.stamps.cell[0] = (0, b"")
+        intake.room = 0
+        log.info("x", a=1)
+
+    return call
 
 
 LOGGED = {"log.records": 1}
@@ -1255,7 +1291,7 @@ LOGS = [
     Call("log.wide", logged_widely, storm=True),
     Call("log.timed", logged_for_a_time),
     Call("log.failure", logged_failure, storm=True),
-    Call("log.pushed", pushed_log, {"pushed.logs": 1}, storm=True),
+    Call("log.waits", logged_for_exporters, {"log.waits": 1}, storm=True),
     Call("line.short", write_line("line.short", 100), {"line.short": 1}),
     Call("line.long", write_line("line.long", 5_000), {"line.long": 1}),
 ]
