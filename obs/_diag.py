@@ -123,8 +123,8 @@ class Diag:
         }
         # Not the json module: a first import takes a lock, and what interrupts it (a
         # signal handler, a fork) would find a half-made module.
-        pairs = [f'"{key}": {_quoted(value)}' for key, value in fields.items()]
-        return f"{{{', '.join(pairs)}}}"
+        pairs = [f'"{key}":{_quoted(value)}' for key, value in fields.items()]
+        return f"{{{','.join(pairs)}}}"
 
 
 def _printable(text: str) -> str:

@@ -76,7 +76,7 @@ class NullLogger:
 
     __slots__ = ()
 
-    def trace(self, event: str, /, *args: Any, **fields: Any) -> None:
+    def trace(self, event: str = "", /, *args: Any, **fields: Any) -> None:
         """Do nothing."""
 
     debug = info = warning = error = critical = exception = trace

@@ -57,8 +57,9 @@ class Obs(Unique):
         runtime: Whether process, interpreter and garbage collector are watched.
         level: The lowest level of logs that are made: ``trace debug info warning error
             critical``, or ``off``.
-        log_format: The form of logs on stderr: ``json``, ``logfmt``, ``terminal``, or
-            ``auto``, which is the terminal's form on a terminal, else JSON.
+        log_format: The form of logs where a route names none: ``json``, ``logfmt``,
+            ``terminal``, or ``auto``, which is the terminal's form on a terminal, else
+            JSON.
         routes: Where logs go instead of stderr; see ``obs.logs.Route``.
         redact: Masks secrets in logs and spans, such as ``Redactor(keys=["iban"])``; None
             switches that off.

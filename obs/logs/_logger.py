@@ -78,7 +78,7 @@ class Logger:
 
         warn, fatal, msg = warning, critical, info
 
-    def exception(self, event: str, /, *args: Any, **fields: Any) -> None:
+    def exception(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
         """Log at level error, with the exception that is being handled."""
         fields.setdefault("exc_info", True)
         self.error(event, *args, **fields)
@@ -185,14 +185,14 @@ class Logger:
 ALIASES = {"warn": "warning", "fatal": "critical", "msg": "info"}
 
 
-def off(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
+def off(self: Logger, event: Any = None, /, *args: Any, **fields: Any) -> None:
     """Stand in for a level that is not made."""
 
 
 def general(level: Level) -> Callable[..., None]:
     """Give the method of a level that takes the general way."""
 
-    def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
+    def method(self: Logger, event: Any = None, /, *args: Any, **fields: Any) -> None:
         self.logs.log(self.name, level, event, args, self.bound, fields)
 
     return method
@@ -201,7 +201,7 @@ def general(level: Level) -> Callable[..., None]:
 def holding(level: Level) -> Callable[..., None]:
     """Give the method of a level that is made for routes that hold, and nobody else."""
 
-    def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
+    def method(self: Logger, event: Any = None, /, *args: Any, **fields: Any) -> None:
         self.logs.hold(self.name, level, event, args, self.bound, fields)
 
     return method
@@ -210,7 +210,7 @@ def holding(level: Level) -> Callable[..., None]:
 def expiring(level: Level) -> Callable[..., None]:
     """Give the method of a level while something said for a time is in force."""
 
-    def method(self: Logger, event: str, /, *args: Any, **fields: Any) -> None:
+    def method(self: Logger, event: Any = None, /, *args: Any, **fields: Any) -> None:
         kind, number = type(self), NUMBERS[level]
         if self.logs.least_of(kind) <= number:
             make = self.logs.log if kind.written <= number else self.logs.hold
@@ -246,7 +246,7 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
     write, tracked, join = os.write, is_tracked, b"".join
 
     def method(  # noqa: C901, PLR0912, PLR0915 - see above
-        self: Logger, event: str, /, *args: Any, **fields: Any
+        self: Logger, event: Any = None, /, *args: Any, **fields: Any
     ) -> None:
         line = None
         try:

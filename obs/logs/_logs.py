@@ -32,7 +32,7 @@ from obs.logs._logger import (
 )
 from obs.logs._outlet import Outlet
 from obs.logs._record import Lazy, Processor, formatted, made, processed, resolve
-from obs.logs._route import Route
+from obs.logs._route import FORMATS, Route
 from obs.logs._routed import RoutedExporter
 from obs.logs._stamp import Stamps
 from obs.logs._vet import RESERVED, Known, Vet
@@ -101,8 +101,8 @@ class Logs(Unique):
     Args:
         service: Who logs: the field ``service``.
         level: The lowest level that is made, where ``set_level`` says nothing else.
-        log_format: The form of lines to stderr, where no routes are given: ``json``,
-            ``logfmt``, ``terminal``, or ``auto``.
+        log_format: What ``auto`` means as a route's format: ``json``, ``logfmt``,
+            ``terminal``, or ``auto``: the terminal's form on a terminal, else JSON.
         routes: Where logs go; to stderr when there are none.
         redact: Masks secrets; None switches that off.
         limits: How much a record may hold.
@@ -146,7 +146,8 @@ class Logs(Unique):
         self.levels = Levels(
             level_number("Logs: level", level), self.clock.monotonic_ns
         )
-        given = _checked(routes) or [Route(format=log_format)]
+        self._format = _checked_format(log_format)
+        given = _checked(routes) or [Route()]
         self.exporters = _exporters(given, self.diag, is_driven=intake is not None)
         self._routes = [route for route in given if route.exporter is None]
         self._held_from = min([route.hold for route in given])
@@ -407,10 +408,29 @@ class Logs(Unique):
         return logger
 
     def take(
-        self, name: str, level: Level, event: Any, fields: dict[str, Any], at: int
+        self,
+        name: str,
+        level: Level,
+        event: Any,
+        fields: dict[str, Any],
+        at: int,
+        *,
+        is_written: bool = True,
     ) -> None:
-        """Make a record of what another library has recorded, at that time."""
-        self._guarded(self.emit, name, level, event, (), fields, None, at)
+        """Make a record of what another library has recorded, at that time.
+
+        Args:
+            name: The logger's.
+            level: The level.
+            event: What happened.
+            fields: The fields.
+            at: When, in ns since the epoch.
+            is_written: Whether it is for more than the routes that hold.
+        """
+        if is_written:
+            self._guarded(self.emit, name, level, event, (), fields, None, at)
+        elif request_of(self) is not None:
+            self._guarded(self._emit_held, name, level, event, (), fields, None, at)
 
     def _guarded(self, *call: Any) -> None:
         me = get_ident()
@@ -444,6 +464,8 @@ class Logs(Unique):
         node: Node | None,
         at: int | None = None,
     ) -> None:
+        if event is None:  # a call without one, or as structlog takes it: event="x"
+            event = fields.pop("event", "")
         if args:
             event = self.formatted(event, args)
         around = fields_of(SCOPE.get(), self)
@@ -629,7 +651,14 @@ class Logs(Unique):
     def _new_kind(self, name: str) -> type[Logger]:
         if not self.outlets:
             self.outlets = [
-                Outlet(route, self.service, self.diag, self.clock, self._count)
+                Outlet(
+                    route,
+                    self.service,
+                    self.diag,
+                    self.clock,
+                    self._count,
+                    self._format,
+                )
                 for route in self._routes
             ]
         members = {"__slots__": (), "logs": self, "name": name}
@@ -695,6 +724,13 @@ def _as_it_is(text: str) -> str:
 
 def _nobody(error: Exception) -> None:
     """Have no rule of one's own."""
+
+
+def _checked_format(log_format: str) -> str:
+    if log_format not in FORMATS:
+        text = f"Logs: log_format got {shown(log_format)}, needs one of {', '.join(FORMATS)}."
+        raise DefinitionError(text)
+    return log_format
 
 
 def _exporters(

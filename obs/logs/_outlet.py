@@ -37,6 +37,7 @@ class Outlet:
         diag: Where failures are counted and said.
         clock: Where time comes from.
         count: Counts a held record that is written after all.
+        auto: The format of a route that leaves it to the instance.
 
     Attributes:
         sink: Where its lines go.
@@ -52,6 +53,7 @@ class Outlet:
         diag: Diag,
         clock: Clock | None = None,
         count: Count = uncounted,
+        auto: str = "auto",
     ) -> None:
         name = self._name = _name_of(route.sink)
         sink: Any = route.sink
@@ -59,13 +61,15 @@ class Outlet:
         self.level = route.level
         self._diag = diag
         self._keep, self._redact, self._count = route.keep, route.redact, count
-        format = format_of(route.format, sink)
+        format = format_of(auto if route.format == "auto" else route.format, sink)
         self._form = form_of(format, sink, route.rename, service, diag, name)
         clock = clock or SystemClock()
         self._sampler = None
         if route.sample is not None:
             self._sampler = Sampler(route.sample, clock, diag, name, self._write)
-        self._failover = [Outlet(it, service, diag, clock) for it in route.failover]
+        self._failover = [
+            Outlet(it, service, diag, clock, auto=auto) for it in route.failover
+        ]
         self._holds_from = route.hold
         self.held = None if route.hold >= OFF else Held(diag, name, self._replay)
         self.is_plain = (

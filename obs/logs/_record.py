@@ -69,16 +69,26 @@ def processed(
     failed: Callable[[str], None],
 ) -> tuple[Any, dict[str, Any]] | None:
     """Give event and fields after foreign processors; None where one drops them."""
-    found: Any = {**fields, "event": event}
+    found: dict[str, Any] = {**fields, "event": event}
     for processor in processors:
         try:
-            found = processor(None, level, found)
+            given = processor(None, level, found)
         except Exception as raised:  # noqa: BLE001 - a foreign function
             if any(kind.__name__ == "DropEvent" for kind in type(raised).__mro__):
                 return None
             failed(f"a processor raised a {type_name(raised)}.")
-        if not isinstance(found, dict):  # one has rendered it
-            return found if isinstance(found, str) else str(found), {}
+            continue
+        if isinstance(given, dict):
+            found = given
+        elif isinstance(given, str):  # it has rendered the record
+            return given, {}
+        elif isinstance(given, bytes | bytearray):
+            return given.decode("utf-8", "backslashreplace"), {}
+        else:
+            failed(
+                f"a processor gave a {type_name(given)}, needs the dict that it got. "
+                "The record goes on as it is."
+            )
     return found.pop("event", event), found
 
 

@@ -159,9 +159,10 @@ class Handler(logging.Handler):
             return
         logger = self._loggers.get(name) or self._find(name)
         if logger is None:
-            least, _ = logs.levels.least(name)
+            least = written = logs.levels.least(name)[0]
         else:
             least, name = logger.get_effective_level(), logger.name
+            written = type(logger).written
         if record.levelno < least:
             return
         level: Any = level_of(record.levelno)
@@ -176,7 +177,8 @@ class Handler(logging.Handler):
         ):
             getattr(logger, level)(event, **fields)
         else:
-            logs.take(name, level, event, fields, at)
+            is_written = record.levelno >= written
+            logs.take(name, level, event, fields, at, is_written=is_written)
 
     def _find(self, name: str) -> "Logger | None":
         logger = self._logs.logger_at_once(name)
@@ -187,9 +189,9 @@ class Handler(logging.Handler):
     def _event(self, record: logging.LogRecord) -> Any:
         """Give the message; as it is where the values do not fit."""
         if not record.args and type(record) is logging.LogRecord:
-            return record.msg
+            return _line(record.msg)
         try:
-            return record.getMessage()
+            return _line(record.getMessage())
         except BaseException as raised:
             if is_the_hosts(raised):
                 raise
@@ -197,6 +199,11 @@ class Handler(logging.Handler):
             text = f"a message of the logger {shown(record.name)} does not take its values."
             self._logs.failed(text)
             return f"{_text(record.msg)} {shown(record.args)}"
+
+
+def _line(message: Any) -> Any:
+    """Leave out the end of a line that some write into their messages."""
+    return message.rstrip("\r\n") if type(message) is str else message
 
 
 def _text(message: object) -> str:

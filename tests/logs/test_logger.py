@@ -126,14 +126,23 @@ def test_names_that_are_no_texts_of_python(log, written):
     assert sorted(map(str, found.values())) == sorted(["x", *map(str, range(1, 8))])
 
 
+def test_a_call_without_an_event_or_with_one_by_name(log, written):
+    log.info()
+    log.info(event="x", a=1)
+    log.error(event="y")
+    log.debug()
+    events = [line["event"] for line in written.lines()]
+    assert events == ["", "x", "y"]
+
+
 def test_events_that_are_no_text(log, written):
     log.info(5)
-    log.info(None)
+    log.info(0)
     log.info(b"bytes")
     log.info(["a"])
     log.info(Hostile())
     events = [line["event"] for line in written.lines()]
-    assert events == ["5", "None", "bytes", "['a']", "<Hostile>"]
+    assert events == ["5", "0", "bytes", "['a']", "<Hostile>"]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,15 @@ def test_a_processor_that_fails_loses_nothing(logs, log, written, capfd):
     assert "a processor raised a ZeroDivisionError." in capfd.readouterr().err
 
 
+def test_a_processor_that_gives_nothing_loses_nothing(logs, log, written, capfd):
+    logs.add_processors(lambda logger, method, event_dict: event_dict.update(b=2))
+    log.info("x", a=1)
+    assert written.fields() == {"event": "x", "a": 1, "b": 2}
+    assert logs.diag.dropped_counts()["logs", "", "invalid"] == 1
+    text = "a processor gave a NoneType, needs the dict that it got. The record goes on"
+    assert text in capfd.readouterr().err
+
+
 def test_what_a_processor_has_rendered_is_the_event(logs, log, written):
     logs.add_processors(lambda logger, method, event_dict: "text")
     log.info("x", a=1)
@@ -178,8 +187,8 @@ def test_log_records_is_a_metric(written):
     [
         ({"level": "loud"}, "Logs: level got 'loud', needs one of trace, debug, info, "
                             "warning, error, critical, off."),
-        ({"log_format": "xml"}, "Route: format got 'xml', needs one of auto, json, "
-                                "logfmt, terminal, or a function."),
+        ({"log_format": "xml"}, "Logs: log_format got 'xml', needs one of auto, json, "
+                                "logfmt, terminal."),
         ({"routes": ["x"]}, "Logs: routes got 'x', needs Route objects."),
         ({"routes": 5}, "Logs: routes got 5, needs Route objects."),
         ({"redact": "x"}, "redact got 'x', needs a Redactor(...), or None for none."),

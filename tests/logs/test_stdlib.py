@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -474,3 +475,33 @@ def test_arguments_are_checked(logs):
     with pytest.raises(DefinitionError) as raised:
         logs.capture_stdlib(logger=5)
     assert str(raised.value) == "capture_stdlib: logger got 5, needs a logger's name."
+
+
+def test_a_captured_record_that_is_only_held_goes_nowhere_else(
+    tmp_path, make, std, written
+):
+    routes = [
+        Route(tmp_path / "holds", format="json", hold="debug"),
+        Route(written.stream, format="json"),
+    ]
+    logs = make(routes=routes)
+    got = []
+    logs.listen(got.append)
+    with logs.capture_stdlib("debug"):
+        std.debug("outside of a request")
+        with logs.fields(request=1):
+            std.debug("in a request that ends well")
+        with suppress(ValueError), logs.fields(request=2):
+            std.debug("in a request that fails")
+            raise ValueError
+    assert written.bytes() == b""
+    assert got == []
+    (line,) = (tmp_path / "holds").read_text("utf-8").splitlines()
+    assert '"event":"in a request that fails"' in line
+    assert '"replayed":true' in line
+
+
+def test_the_end_of_a_line_in_a_message_is_left_out(capture, std, written):
+    std.info("two\nlines\n")
+    std.info("%s\r\n", "x")
+    assert [line["event"] for line in written.lines()] == ["two\nlines", "x"]
