@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from obs.model import Level
 
 _new = object.__new__
+MOST_BYTES = 32 * 1024
+"""How long a line of the fast way may be: of longer ones the other cuts values."""
 MOST_OWN = 64
 """How many fields of its own a call may have for the fast way."""
 
@@ -77,8 +79,13 @@ class Logger:
 
     def log(self, level: int | str, event: str, /, *args: Any, **fields: Any) -> None:
         """Log at a level given by name, or by the number of the standard library."""
-        name = level_of(level) if isinstance(level, int) else str(level).lower()
-        method = getattr(self, name) if name in NUMBERS else self.info
+        if isinstance(level, int):
+            name: str = level_of(level)
+        else:
+            name = level.lower() if type(level) is str else "info"
+        method = self.info
+        if name in NUMBERS or name in ALIASES:
+            method = getattr(self, name)
         method(event, *args, **fields)
 
     def bind(self, **fields: Any) -> Self:
@@ -112,7 +119,8 @@ class Logger:
 
     def is_enabled(self, level: str) -> bool:
         """Whether a record of this level would be made."""
-        return BY_NAME.get(level, OFF) >= self.get_effective_level()
+        word = level.lower()
+        return BY_NAME.get(ALIASES.get(word, word), OFF) >= self.get_effective_level()
 
     def is_enabled_for(self, level: int) -> bool:
         """Whether a record of this level, by its number, would be made."""
@@ -287,7 +295,7 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
         except BaseException as raised:
             if not isinstance(raised, Exception) and is_the_hosts(raised):
                 raise
-        if line is None:
+        if line is None or (size := len(line)) > MOST_BYTES:
             # Not in the handler: exc_info=True shall not find an exception of ours.
             general_way(name, level, event, args, self.bound, fields)
             return
@@ -296,7 +304,6 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
             queue.append((now, level, text, name, trace_id, span_id, more, self, own))
         elif intake.capacity:
             intake.past((now, level, text, name, trace_id, span_id, more, self, own))
-        size = len(line)
         try:
             if size > sink.most:
                 sink.write(line)
