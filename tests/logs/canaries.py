@@ -4,6 +4,7 @@ import asyncio
 import base64
 import collections
 import contextlib
+import contextvars
 import dataclasses
 import enum
 import itertools
@@ -231,7 +232,8 @@ def values(given: Any) -> Iterator[Any]:
         yield bytearray(given.encode())
         yield Text(given)
         yield ValueError(given)
-        yield pathlib.PurePosixPath(given)
+        if "://" not in given:  # a path has one of the two slashes
+            yield pathlib.PurePosixPath(given)
         yield enum.Enum("E", {"A": given}).A
         yield lazy(lambda: int(given))
         yield ["x" * 20_000, given]
@@ -281,7 +283,16 @@ def log_fields(tel: Obs, fields: dict[str, Any]) -> None:
 def log_text(tel: Obs, text: str) -> None:
     """Put a text in every place that takes one."""
     log = tel.logger("canaries")
-    for level in ("trace", "debug", "info", "warning", "error", "critical", "warn", "msg"):
+    for level in (
+        "trace",
+        "debug",
+        "info",
+        "warning",
+        "error",
+        "critical",
+        "warn",
+        "msg",
+    ):
         getattr(log, level)(text)
         log.log(level, text)
         if level not in {"warn", "msg"}:
@@ -338,7 +349,7 @@ def say(tel: Obs, text: str) -> None:
     counter = tel.counter("c", labels=("a",))
     for call in (
         lambda: counter.labels(a=1).inc(text),  # type: ignore[arg-type]
-        lambda: counter.labels(text, text),
+        lambda: counter.labels(text, "a"),
         lambda: counter.labels(**{text: 1}),
         lambda: tel.gauge("g").set(text),  # type: ignore[arg-type]
         lambda: tel.histogram("h").observe(text),  # type: ignore[arg-type]
@@ -354,7 +365,7 @@ def say(tel: Obs, text: str) -> None:
         tel.logs.diag._said_at.clear()  # so that each of them is said
         tel.logs.diag._said_once.clear()
         with contextlib.suppress(Exception):
-            call()
+            contextvars.copy_context().run(call)  # what it begins does not go on
 
 
 def operations(tel: Obs, given: Any, name: str = "note") -> None:
@@ -374,7 +385,7 @@ def spray(tel: Obs) -> Iterator[tuple[str, Canary]]:
         log_text(tel, canary.text)
         operations(tel, canary.text)
         yield "texts", canary
-        for index, _ in enumerate(values("")):
+        for index, _ in enumerate(values(make().text)):
             canary = make()
             value = next(it for i, it in enumerate(values(canary.text)) if i == index)
             log_fields(tel, {"note": value})
@@ -387,7 +398,9 @@ def spray(tel: Obs) -> Iterator[tuple[str, Canary]]:
     for name in NAMES:
         for index, _ in enumerate(named("", 0)):
             canary = secret_of(name)
-            fields = next(it for i, it in enumerate(named(name, canary.text)) if i == index)
+            fields = next(
+                it for i, it in enumerate(named(name, canary.text)) if i == index
+            )
             log_fields(tel, fields)
             yield f"named {index}", canary
         if name.isidentifier():

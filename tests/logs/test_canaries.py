@@ -92,7 +92,10 @@ class Outputs:
             yield tap.name, tap.text()
         records = [it.to_json() for it in self.logs.get_finished_logs()]
         yield "otel logs", "\n".join(records)
-        yield "otel spans", "\n".join(it.to_json() for it in self.spans.get_finished_spans())
+        yield (
+            "otel spans",
+            "\n".join(it.to_json() for it in self.spans.get_finished_spans()),
+        )
         yield "memory", "\n".join(map(repr, [*self.memory.logs, *self.memory.spans]))
 
 
