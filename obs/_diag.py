@@ -30,13 +30,20 @@ class Diag:
         service: The service's name, part of each line.
         strict: Whether a bad recording call raises ``InvalidValue`` (for tests).
         clock: Where time comes from.
+        mask: Takes secrets out of texts, which may repeat foreign values.
     """
 
     def __init__(
-        self, service: str = "", *, strict: bool = False, clock: Clock | None = None
+        self,
+        service: str = "",
+        *,
+        strict: bool = False,
+        clock: Clock | None = None,
+        mask: Callable[[str], str] | None = None,
     ) -> None:
         self.service = service
         self.strict = strict
+        self._mask = mask
         self._clock: Clock = clock or SystemClock()
         self._dropped: dict[tuple[str, str, str], Tally] = {}
         self._truncated: dict[str, Tally] = {}
@@ -66,7 +73,7 @@ class Diag:
             InvalidValue: The instance is strict.
         """
         if self.strict:
-            raise InvalidValue(text)
+            raise InvalidValue(self._masked(text))
         self.left_out(what, text, signal)
 
     def left_out(self, what: str, text: str, signal: str = "metrics") -> None:
@@ -93,7 +100,8 @@ class Diag:
         self._said_at[reason] = now
         if once and len(self._said_once) < _MAX_SAID:
             self._said_once[once] = True
-        _write(self._line(reason, text if isinstance(text, str) else text()))
+        text = self._masked(text if isinstance(text, str) else text())
+        _write(self._line(reason, text))
 
     def dropped_counts(self) -> dict[tuple[str, ...], int | float]:
         """Give what was left out, by signal, exporter and reason."""
@@ -107,6 +115,9 @@ class Diag:
         """Count from zero: what the parent counted is in the parent."""
         for tally in (*self._dropped.values(), *self._truncated.values()):
             tally.clear()
+
+    def _masked(self, text: str) -> str:
+        return text if self._mask is None else self._mask(text)
 
     def _line(self, reason: str, text: str) -> str:
         if _stderr_is_a_terminal():

@@ -39,7 +39,7 @@ from obs.protocols import (
     Propagator,
     Sampler,
 )
-from obs.redact import DEFAULT
+from obs.redact import DEFAULT, check_redact
 from obs.trace import Tracer
 
 
@@ -117,7 +117,9 @@ class Obs(Unique):
     ) -> None:
         clock = clock or SystemClock()
         find_resource = ProcessResource(service, version, environment, resource)
-        diag = Diag(service, strict=strict, clock=clock)
+        check_redact(redact)
+        mask = redact.text if redact else None
+        diag = Diag(service, strict=strict, clock=clock, mask=mask)
         metrics = Registry(limits, clock=clock, diag=diag)
         intakes = Intake("logs"), Intake("traces")
         logs = Logs(

@@ -30,6 +30,14 @@ class _Shown(reprlib.Repr):
         self.maxstring = self.maxother = self.maxlong = SHOWN_CHARS
         self.maxlevel = 2
 
+    def repr_str(self, x: str, level: int) -> str:
+        """Give the beginning of what is too long: of a middle that is left out no mark
+        tells where a secret began whose end stays.
+        """
+        text = repr(x[: self.maxstring])
+        is_whole = len(x) <= self.maxstring and len(text) <= self.maxstring
+        return text if is_whole else f"{text[: self.maxstring - 2]}…{text[0]}"
+
     def repr_instance(self, x: object, level: int) -> str:
         """Give the type of what has a ``__repr__`` in Python: it may take long or raise."""
         if isinstance(type(x).__repr__, FunctionType):

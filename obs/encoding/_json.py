@@ -80,7 +80,12 @@ def _text(value: Any) -> str:
         return f"{{{','.join(items)}}}"
     if kind is list:
         return f"[{','.join(map(_text, value))}]"
-    return _WORDS[value] if value is None or kind is bool else str(value)
+    if kind is int:
+        return str(value)
+    if value is None or kind is bool:
+        return _WORDS[value]
+    text = f"{kind} is not plain"  # as orjson: not what its str() gives
+    raise TypeError(text)
 
 
 _WORDS = {None: "null", True: "true", False: "false"}

@@ -137,7 +137,9 @@ class Plain:
             return self._number(int.__int__(value))
         if isinstance(value, float):
             real = float.__float__(value)
-            return real if math.isfinite(real) else self.text(_NOT_FINITE[str(real)])
+            if not math.isfinite(real):
+                return self.text(_NOT_FINITE[str(real)])
+            return self._masked() if self._is_card(real) else real
         if isinstance(value, str):
             return self.text(str.__str__(value))
         if isinstance(value, enum.Enum):
@@ -150,11 +152,15 @@ class Plain:
     def _number(self, number: int) -> int | str:
         if not -_INT <= number < _INT:
             return self.text(digits_of(number))
-        if self._redact is not None and not -_CARD < number < _CARD:
-            digits = str(number)
-            if self._redact.text(digits) is not digits:
-                return self._masked()
-        return number
+        return self._masked() if self._is_card(number) else number
+
+    def _is_card(self, number: float) -> bool:
+        if self._redact is None or -_CARD < number < _CARD or number != int(number):
+            return False
+        digits = digits_of(
+            int(number)
+        )  # also of a column of integers that has become floats
+        return self._redact.text(digits) is not digits
 
     def _container(self, value: Any, depth: int) -> Any:
         if depth <= 0:

@@ -85,8 +85,13 @@ class Logger:
 
     def log(self, level: int | str, event: str, /, *args: Any, **fields: Any) -> None:
         """Log at a level given by name, or by the number of the standard library."""
-        name = level_of(level) if isinstance(level, int) else str(level).lower()
-        method = getattr(self, name) if name in NUMBERS else self.info
+        if isinstance(level, int):
+            name: str = level_of(level)
+        else:
+            name = level.lower() if type(level) is str else "info"
+        method = self.info
+        if name in NUMBERS or name in ALIASES:
+            method = getattr(self, name)
         method(event, *args, **fields)
 
     def bind(self, /, **fields: Any) -> Self:
@@ -120,7 +125,8 @@ class Logger:
 
     def is_enabled(self, level: str) -> bool:
         """Whether a record of this level would be made."""
-        return BY_NAME.get(level, OFF) >= self.get_effective_level()
+        word = level.lower()
+        return BY_NAME.get(ALIASES.get(word, word), OFF) >= self.get_effective_level()
 
     def is_enabled_for(self, level: int) -> bool:
         """Whether a record of this level, by its number, would be made."""

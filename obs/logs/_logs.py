@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from gc import is_tracked
-from threading import Lock, get_ident
+from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from obs._clock import SystemClock
@@ -42,7 +42,10 @@ from obs.redact import DEFAULT, check_redact
 
 _NAMES = 1_000
 """How many loggers of different names there may be; the others are one, ``other``."""
-_EVENTS = 1_024
+_EVENTS = 16_384
+"""How many events of one level are kept encoded, of all loggers together."""
+_LEAST_EVENTS = 32
+"""Of each logger."""
 _EVENT_CHARS = 256
 _SETS = 1_024
 _MOST_BOUND = 32
@@ -136,12 +139,13 @@ class Logs(Unique):
         diag: Diag | None = None,
         intake: Any = None,
     ) -> None:
+        check_redact(redact)
         self.clock = clock or SystemClock()
-        self.diag = diag or Diag(service, clock=self.clock)
+        mask = redact.text if redact else None
+        self.diag = diag or Diag(service, clock=self.clock, mask=mask)
         self.intake = NoIntake() if intake is None else intake
         self.service = service
         self._limits = limits or Limits()
-        check_redact(redact)
         self._redact = redact
         self.levels = Levels(
             level_number("Logs: level", level), self.clock.monotonic_ns
@@ -165,7 +169,8 @@ class Logs(Unique):
         self._receivers: tuple[Callable[[LogRecord], object], ...] = ()
         self._processors: tuple[Any, ...] = ()
         self._depths: dict[int, int] = {}
-        self._lock = Lock()
+        # Of a signal handler or a finalizer, too, that comes while this thread holds it.
+        self._lock = RLock()
         on_fork(self)
 
     # What applications use
@@ -346,7 +351,7 @@ class Logs(Unique):
 
     def after_fork_in_child(self) -> None:
         """Count from zero: what the parent counted is in the parent."""
-        self._lock = Lock()  # another thread of the parent may have held it
+        self._lock = RLock()  # a thread that is not here may hold the other
         self._depths.clear()
         for hits in list(self._hits.values()):
             hits.clear()
@@ -556,7 +561,7 @@ class Logs(Unique):
             return None
         head = around[0] + json_line(event)[:-1] + around[1]
         if len(event) <= _EVENT_CHARS:
-            if len(events) >= _EVENTS:
+            if len(events) >= max(_EVENTS // (len(self._kinds) or 1), _LEAST_EVENTS):
                 events.clear()
             events[event] = head
         return head
@@ -597,13 +602,23 @@ class Logs(Unique):
             return b""
         if len(fields) > _MOST_BOUND:
             return None
-        is_plain = (
-            not is_tracked(fields)
-            and self.vet.names(fields, Known(()))
-            and self.vet.all(fields.values())
-        )
-        plain = fields if is_plain else self._plain(fields)
-        return None if plain is None else b"," + json_line(plain)[1:-2]
+        line = self._line_of(fields)
+        if line is None and (plain := self._plain(fields)) is not None:
+            line = json_line(plain)
+        return None if line is None else b"," + line[1:-2]
+
+    def _line_of(self, fields: dict[str, Any]) -> bytes | None:
+        """Encode fields if they are harmless as they are."""
+        if is_tracked(fields):
+            return None
+        try:
+            if self.vet.names(fields, Known(())) and self.vet.all(fields.values()):
+                return json_line(fields)
+        except BaseException as raised:
+            # A value without a hash; one that is equal to a known one, and not plain.
+            if is_the_hosts(raised):
+                raise
+        return None
 
     def formatted(self, event: Any, args: tuple[Any, ...]) -> Any:
         """Give an event with its values in it, or as it is where they do not fit."""
@@ -612,9 +627,12 @@ class Logs(Unique):
         except BaseException as raised:
             if is_the_hosts(raised):
                 raise
+            # Without secrets before it is cut: of half a secret nothing tells that it is one.
+            plain = Plain(LOG_ROOM, self._redact)
+            event, *found = plain.value([event, *args])
             text = f"log: {shown(event)} does not take {len(args)} values by %."
             self.diag.invalid("format", text, "logs")
-            return f"{event} {shown(args)}" if type(event) is str else event
+            return f"{event} {shown(tuple(found))}"
 
     def _place(self, node: Node | None) -> tuple[int, int, int]:
         """Give the time and the ids of a position."""
@@ -664,11 +682,11 @@ class Logs(Unique):
         members = {"__slots__": (), "logs": self, "name": name}
         kind = type("Logger", (Logger,), members)
         self._install(kind)
-        self._kinds[name] = kind
-        return kind
+        # A finalizer may have made one of the same name meanwhile.
+        return self._kinds.setdefault(name, kind)
 
     def _install_all(self) -> None:
-        for kind in self._kinds.values():
+        for kind in list(self._kinds.values()):
             self._install(kind)
 
     def _install(self, kind: type[Logger]) -> None:

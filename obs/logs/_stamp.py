@@ -5,6 +5,7 @@ from obs.encoding import rfc3339
 _MS = 1_000_000
 _SECOND = 1_000 * _MS
 _ENDS = [b'.%03dZ"' % ms for ms in range(1_000)]
+_END = 1 << 64
 _LONG_AGO = -(1 << 80)
 
 
@@ -22,6 +23,8 @@ class Stamps:
 
     def at(self, now: int) -> bytes:
         """Give the stamp of a moment, in ns since the epoch, and keep it."""
+        if not 0 <= now < _END:
+            now = 0  # as `sane` has it
         second, text = self._second
         past = now - second
         if not 0 <= past < _SECOND:

@@ -64,8 +64,9 @@ class Vet:
                 return False
             if name not in self._names and not self._learn(name):
                 return False
-            if len(known) < _NAMES:
-                known.add(name)
+            if len(known) >= _NAMES:
+                known.clear()
+            known.add(name)
         return True
 
     def all(self, values: Iterable[Any]) -> bool:
@@ -93,7 +94,8 @@ class Vet:
         if kind is int:
             return bool(-_CARD < value < _CARD)
         if kind is float:
-            return bool(value - value == 0.0)  # neither infinite nor NaN
+            # Neither infinite nor NaN; and an equal integer is no card either.
+            return bool(-_CARD < value < _CARD)
         return value is None or kind is bool
 
     def _learn(self, name: Any) -> bool:
@@ -105,6 +107,8 @@ class Vet:
             and not self._is_secret(name)
             and self._text(name) is name
         )
-        if is_good and len(self._names) < _NAMES:
+        if is_good:
+            if len(self._names) >= _NAMES:
+                self._names.clear()
             self._names.add(name)
         return is_good

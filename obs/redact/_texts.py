@@ -21,7 +21,7 @@ _PEM = Late(
 )
 _USER = r"(://[^\s/?#:@\"'<>\\]*+:)"
 _URL = Late(
-    rf"{_USER}(?!\d{{0,5}}…)[^\s/?#\"'<>\\…]++(?=…(?:\n|\Z))"  # may go on to an @
+    rf"{_USER}(?!\d{{0,5}}…)[^\s/?#\"'<>\\…]++(?=…(?:[\n'\"]|\Z))"  # or to an @
     rf"|{_USER}[^\s/?#\"'<>\\]+(?=@)"  # up to the last one before the host
     r"|(://)[\w-]{20,}+(?=@)"
 )
@@ -32,17 +32,17 @@ _BASIC_CHARS = 4_096
 _SHAPES = [
     (needle, Late(pattern))
     for needle, pattern in (
-        ("AKIA", r"AKIA[A-Z0-9]{16}"),
-        ("ASIA", r"ASIA[A-Z0-9]{16}"),
-        ("AIza", r"AIza[\w-]{35}"),
-        ("gh", r"gh[pousr]_[A-Za-z0-9]{20,}+"),
-        ("github_pat_", r"github_pat_\w{20,}+"),
-        ("glpat-", r"glpat-[\w-]{16,}+"),
+        ("AKIA", r"AKIA(?:[A-Z0-9]{16}|[A-Z0-9]++(?=…))"),
+        ("ASIA", r"ASIA(?:[A-Z0-9]{16}|[A-Z0-9]++(?=…))"),
+        ("AIza", r"AIza(?:[\w-]{35}|[\w-]++(?=…))"),
+        ("gh", r"gh[pousr]_(?:[A-Za-z0-9]{20,}+|[A-Za-z0-9]++(?=…))"),
+        ("github_pat_", r"github_pat_(?:\w{20,}+|\w++(?=…))"),
+        ("glpat-", r"glpat-(?:[\w-]{16,}+|[\w-]++(?=…))"),
         ("xox", r"xox[a-z]-[A-Za-z0-9-]{10,}+"),
         ("xapp-", r"xapp-[A-Za-z0-9-]{10,}+"),
         ("k_live_", r"[rs]k_live_[A-Za-z0-9]{10,}+"),
         ("k_test_", r"[rs]k_test_[A-Za-z0-9]{10,}+"),
-        ("npm_", r"npm_[A-Za-z0-9]{36,}+"),
+        ("npm_", r"npm_(?:[A-Za-z0-9]{36,}+|[A-Za-z0-9]++(?=…))"),
         # Not inside of such a run: each of many beginnings would read it to its end. Last,
         # since masks before them make new beginnings.
         ("sk-", r"sk-(?<![\w-]sk-)(?=[A-Za-z_-]{0,64}+\d)[\w-]{20,}+"),
