@@ -31,8 +31,9 @@ class _Shown(reprlib.Repr):
         self.maxlevel = 2
 
     def repr_str(self, x: str, level: int) -> str:
-        """Give the beginning of what is too long: of a middle that is left out no mark
-        tells where a secret began whose end stays.
+        """Give the beginning of what is too long.
+
+        Of a middle that is left out no mark tells where a secret began whose end stays.
         """
         text = repr(x[: self.maxstring])
         is_whole = len(x) <= self.maxstring and len(text) <= self.maxstring

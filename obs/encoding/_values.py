@@ -157,9 +157,8 @@ class Plain:
     def _is_card(self, number: float) -> bool:
         if self._redact is None or -_CARD < number < _CARD or number != int(number):
             return False
-        digits = digits_of(
-            int(number)
-        )  # also of a column of integers that has become floats
+        # Floats too: a column of integers may have become some.
+        digits = digits_of(int(number))
         return self._redact.text(digits) is not digits
 
     def _container(self, value: Any, depth: int) -> Any:

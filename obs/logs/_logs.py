@@ -627,7 +627,7 @@ class Logs(Unique):
         except BaseException as raised:
             if is_the_hosts(raised):
                 raise
-            # Without secrets before it is cut: of half a secret nothing tells that it is one.
+            # Without secrets before it is cut: nothing tells that half of one is one.
             plain = Plain(LOG_ROOM, self._redact)
             event, *found = plain.value([event, *args])
             text = f"log: {shown(event)} does not take {len(args)} values by %."
@@ -746,7 +746,8 @@ def _nobody(error: Exception) -> None:
 
 def _checked_format(log_format: str) -> str:
     if log_format not in FORMATS:
-        text = f"Logs: log_format got {shown(log_format)}, needs one of {', '.join(FORMATS)}."
+        words = ", ".join(FORMATS)
+        text = f"Logs: log_format got {shown(log_format)}, needs one of {words}."
         raise DefinitionError(text)
     return log_format
 

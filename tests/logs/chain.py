@@ -104,6 +104,10 @@ def plain(value):
 
 
 def number(value):
+    if math.isfinite(value) and value == int(value):
+        digits = str(int(value))
+        if len(digits) > 12 and DEFAULT.text(digits) != digits:  # a payment card's
+            return DEFAULT.mask
     if isinstance(value, int):
         return int(value) if -(2**63) <= value < 2**63 else str(int(value))
     names = {math.inf: "Infinity", -math.inf: "-Infinity"}
