@@ -2,8 +2,34 @@
 
 from itertools import islice
 from traceback import FrameSummary, StackSummary, TracebackException
+from typing import Any
 
 from obs._exceptions import Frame, Shot, Stack, type_name_of
+
+
+class Frames(StackSummary):
+    """The frames of a stack; what Python prints of each is kept for the next one.
+
+    That is most of what rendering costs (it reads sources, and parses lines): of a failure
+    that comes again and again a sixth is left.
+    """
+
+    def format_frame_summary(self, frame_summary: FrameSummary, **more: Any) -> str:
+        """Give what Python prints of a frame."""
+        it: Any = frame_summary
+        key = it.filename, it.name, it.lineno, it.end_lineno, it.colno, it.end_colno
+        text = _printed_frames.get(key)
+        if text is None:
+            text = super().format_frame_summary(frame_summary, **more)
+            if not it.filename.startswith("<"):  # other code may have this name, too
+                if len(_printed_frames) >= _MOST_FRAMES:
+                    _printed_frames.clear()
+                _printed_frames[key] = text
+        return text
+
+
+_printed_frames: dict[tuple[Any, ...], str] = {}
+_MOST_FRAMES = 2_048
 
 
 def render(stack: Stack) -> str:
@@ -18,7 +44,7 @@ def _printed(shot: Shot) -> TracebackException:
     """Give what prints it, made from a stand-in."""
     stand_in = shot.syntax or Exception(shot.message)
     printed = TracebackException(shot.kind, stand_in, None)
-    printed.stack = StackSummary.from_list([_summary(it) for it in shot.frames])
+    printed.stack = Frames([_summary(it) for it in shot.frames])
     printed.__notes__ = shot.notes or None
     before = None if shot.before is None else _printed(shot.before)
     if shot.is_cause:
