@@ -183,7 +183,7 @@ class Plain:
 
     def _list(self, value: Iterable[Any], depth: int) -> list[Any]:
         items, is_whole = _first(value, ITEMS)
-        if type(value) is tuple and len(items) == 2 and self._is_name(items[0]):
+        if len(items) == 2 and self._is_name(items[0]):
             return [self.value(items[0], depth), self._masked()]
         found = []
         for item in items:
@@ -227,7 +227,8 @@ class Plain:
             return False
         name = value[:MARGIN]
         text = name if type(name) is str else name.decode("latin-1")
-        return self._redact.is_secret(text)
+        # What has these is no name, but a text that may have a secret in it.
+        return _IN_TEXTS.isdisjoint(text) and self._redact.is_secret(text)
 
     def _masked(self) -> str:
         mask = self._redact.mask if self._redact is not None else ""
@@ -258,6 +259,7 @@ class Plain:
         return self._beginning(text, REPR_CHARS)[0] + CUT
 
 
+_IN_TEXTS = frozenset(" =\n")
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 

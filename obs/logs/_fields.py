@@ -27,11 +27,24 @@ class Scope:
     Attributes:
         owner: The logs whose records have them.
         state: The fields, in three forms.
-        up: The scope around it.
+        up: The scope around it, whosever.
+        around: The one of the same owner around it.
+        seen: The state of that, of which this one's was made.
         is_entered: Whether its block has begun and not ended.
     """
 
-    __slots__ = ("_encode", "_ended", "is_entered", "owner", "state", "up")
+    __slots__ = (
+        "_encode",
+        "_ended",
+        "_own",
+        "_version",
+        "around",
+        "is_entered",
+        "owner",
+        "seen",
+        "state",
+        "up",
+    )
 
     def __init__(
         self,
@@ -43,24 +56,36 @@ class Scope:
         self.owner = owner
         self._encode = encode
         self._ended = ended
+        self._own = fields
+        self._version = 0
         self.is_entered = False
         self.up: Scope | None = None
+        self.around: Scope | None = None
+        self.seen: State | None = None
         self.state: State
-        self._set(fields)
+        self.refresh()
 
     def bind(self, /, **fields: Any) -> None:
         """Add fields, from now on, wherever the scope is seen."""
-        self._set({**self.state[0], **fields})
+        self._own.update(fields)
+        self._version += 1
+        self.refresh()
 
     def unbind(self, *names: str) -> None:
         """Take fields away; a name that is not there is ignored."""
-        self._set({k: v for k, v in self.state[0].items() if k not in names})
+        for name in names:
+            self._own.pop(name, None)
+        self._version += 1
+        self.refresh()
 
     def __enter__(self) -> Self:
         """Begin: what the scopes around it have counts in it, too."""
         if not self.is_entered and may_set():
-            self.up = SCOPE.get()
-            self._set({**fields_of(self.up, self.owner), **self.state[0]})
+            self.up = up = SCOPE.get()
+            while up is not None and up.owner is not self.owner:
+                up = up.up
+            self.around = up
+            self.refresh()
             SCOPE.set(self)
             self.is_entered = True
         return self
@@ -81,9 +106,34 @@ class Scope:
         if self._ended is not None and was_entered:
             self._ended(self, error)
 
-    def _set(self, fields: dict[str, Any]) -> None:
-        # One assignment: whoever logs meanwhile sees the fields of before or of after.
-        self.state = (fields, self._encode(fields), fields.keys().isdisjoint)
+    def fields(self) -> Mapping[str, Any]:
+        """Give the fields of this moment: what was bound around it since, too."""
+        around = self.around
+        if around is not None:
+            around.fields()
+            if around.state is not self.seen:
+                self.refresh()
+        return self.state[0]
+
+    def is_fresh(self) -> bool:
+        """Whether the state is known to be that of this moment, without a long look."""
+        around = self.around
+        return around is None or (around.around is None and around.state is self.seen)
+
+    def refresh(self) -> None:
+        """Put the state in place that belongs to the fields of this moment.
+
+        Again, where another thread has bound something meanwhile: the last one to put a
+        state in place has seen all.
+        """
+        version = -1
+        while version != self._version:
+            version = self._version
+            around = self.around
+            self.seen = None if around is None else around.state
+            fields = {**(self.seen[0] if self.seen else {}), **self._own}
+            # One assignment: whoever logs meanwhile sees what was before or is after.
+            self.state = (fields, self._encode(fields), fields.keys().isdisjoint)
 
 
 SCOPE: ContextVar[Scope | None] = ContextVar("obs_fields", default=None)
@@ -93,7 +143,7 @@ def fields_of(scope: Scope | None, owner: object) -> Mapping[str, Any]:
     """Give the fields that count for ``owner``, whosever scopes there are."""
     while scope is not None:
         if scope.owner is owner:
-            return scope.state[0]
+            return scope.fields()
         scope = scope.up
     return {}
 

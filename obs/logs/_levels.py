@@ -69,11 +69,14 @@ class Levels:
     Args:
         least: The number of the lowest level where no rule fits.
         now: The monotonic clock, in ns.
+
+    Attributes:
+        rules: What was said, the newest last; another tuple after each ``set``.
     """
 
     def __init__(self, least: int, now: Callable[[], int]) -> None:
         self._now = now
-        self._rules: tuple[Rule, ...] = (Rule("*", least, None),)
+        self.rules: tuple[Rule, ...] = (Rule("*", least, None),)
 
     def set(self, pattern: str, level: str, for_seconds: float | None) -> None:
         """Add a rule; see ``Logs.set_level``."""
@@ -94,7 +97,7 @@ class Levels:
         if len(kept) >= _MOST_RULES:
             text = f"set_level: there are {_MOST_RULES} patterns already."
             raise DefinitionError(text)
-        self._rules = (*kept, Rule(pattern, least, until))
+        self.rules = (*kept, Rule(pattern, least, until))
 
     def least(self, name: str) -> tuple[int, int | None]:
         """Give the number of the lowest level of a logger, and when to ask again."""
@@ -105,7 +108,7 @@ class Levels:
 
     def _living(self) -> Iterator[Rule]:
         now = self._now()
-        return (it for it in self._rules if it.until is None or now < it.until)
+        return (it for it in self.rules if it.until is None or now < it.until)
 
 
 def _fits(name: str, pattern: str) -> bool:

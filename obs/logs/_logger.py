@@ -13,11 +13,12 @@ import os
 from gc import is_tracked
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from obs._context import CURRENT
+from obs._context import CURRENT, EXPORTING
 from obs._foreign import is_the_hosts
 from obs.encoding import dumper
 from obs.logs._fields import SCOPE
 from obs.logs._levels import BY_NAME, NUMBERS, OFF, level_of
+from obs.logs._pieces import MOST_OWN, ids_of
 from obs.logs._record import formatted
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ MOST_LINE = 15_000
 Nothing in it is cut then: a record has 64 KiB, of which no byte of a line stands for more
 than four (a number takes eight, and two in a line), and no text is half of what is left.
 """
-MOST_OWN = 64
-"""How many fields of its own a call may have for the fast way."""
 
 
 class Logger:
@@ -134,7 +133,7 @@ class Logger:
 
     def get_effective_level(self) -> int:
         """Give the number of the lowest level that is made."""
-        return self.logs.least_of(type(self))
+        return self.logs.kinds.least_of(type(self))
 
     # As structlog has them. Nothing here waits for longer than a write does.
 
@@ -181,7 +180,7 @@ class Logger:
 
     def _prepare(self) -> bytes | None:
         """Encode what is bound; None where a record with it takes the general way."""
-        self._safe, self._bytes = self.logs.prepare(self.bound)
+        self._safe, self._bytes = self.logs.pieces.prepare(self.bound)
         return self._bytes
 
     def __repr__(self) -> str:
@@ -218,7 +217,7 @@ def expiring(level: Level) -> Callable[..., None]:
 
     def method(self: Logger, event: Any = None, /, *args: Any, **fields: Any) -> None:
         kind, number = type(self), NUMBERS[level]
-        if self.logs.least_of(kind) <= number:
+        if self.logs.kinds.least_of(kind) <= number:
             make = self.logs.log if kind.written <= number else self.logs.hold
             make(self.name, level, event, args, self.bound, fields)
 
@@ -240,13 +239,15 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
         level: The level.
         hits: Holds how many records there were.
     """
-    vet, intake, sink = logs.vet, logs.intake, logs.outlets[0].sink
+    vet, pieces, kinds = logs.vet, logs.pieces, logs.kinds
+    intake, sink = logs.intake, logs.outlets[0].sink
     events: dict[str, bytes] = {}
     # Locals of the method: to look them up on objects would cost a tenth of it.
     queue, seen, cell = intake.queue, vet.values, logs.stamps.cell
     stamp_at, vet_names, vet_values = logs.stamps.at, vet.names, vet.all
-    head_of, ids_of, tidy, general_way = logs.head_of, logs.ids_of, logs.tidy, logs.log
-    current, scope_now, around = CURRENT.get, SCOPE.get, logs.around(name, level)
+    head_of, tidy, general_way = pieces.head, pieces.tidy, logs.log
+    current, scope_now, exporting = CURRENT.get, SCOPE.get, EXPORTING.get
+    around = pieces.around(name, level)
     dumps, newline = dumper()
     wall, monotonic = logs.clock.time_ns, logs.clock.monotonic_ns
     write, tracked, join = os.write, is_tracked, b"".join
@@ -256,15 +257,21 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
     ) -> None:
         line = None
         try:
-            text = formatted(event, args) if args else event
-            try:
-                head: Any = events[text]
-            except KeyError:
-                head = head_of(text, around, events)
+            if args:
+                text = formatted(event, args)
+                head: Any = head_of(text, around, {}, 0)  # it comes but once
+            else:
+                text = event
+                try:
+                    head = events[text]
+                except KeyError:
+                    head = head_of(text, around, events, len(kinds))
             try:
                 bound: Any = self._bytes
             except AttributeError:
                 bound = self._prepare()
+            if head is None or bound is None:
+                raise NotHarmless  # noqa: TRY301 - it leads to the end of the `try`
             own, tail = fields, None
             if (
                 # A dict of nothing that the collector knows holds no container, and
@@ -276,13 +283,18 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
             ):
                 tidied = tidy(fields, self._safe)
                 if tidied is None:
-                    raise NotHarmless  # noqa: TRY301 - it leads to the end of the `try`
+                    raise NotHarmless  # noqa: TRY301 - see above
                 own, tail = tidied
             scope: Any = scope_now()
             more, extra = None, b""
             if scope is not None:
                 more, extra, fits = scope.state
-                if scope.owner is not logs or not (fits(fields) and fits(self.bound)):
+                if (
+                    extra is None
+                    or scope.owner is not logs
+                    or (scope.around is not None and not scope.is_fresh())
+                    or not (fits(fields) and fits(self.bound))
+                ):
                     raise NotHarmless  # noqa: TRY301 - see above
             node: Any = current()
             if node is None:
@@ -301,25 +313,29 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
             start, stamp = cell[0]
             if not 0 <= now - start < 1_000_000:
                 stamp = stamp_at(now)
-            # A piece that is None, for it was not harmless, is a TypeError here.
             if own:
                 if tail is None:
                     tail = dumps(own, None, newline)
                 line = join((stamp, head, ids, extra, bound, b",", tail[1:]))
             else:
                 line = join((stamp, head, ids, extra, bound, b"}\n"))
+        except NotHarmless:
+            pass
         except BaseException as raised:
-            if not isinstance(raised, Exception) and is_the_hosts(raised):
+            if is_the_hosts(raised):
                 raise
         if line is None or (size := len(line)) > MOST_LINE:
             # Not in the handler: exc_info=True shall not find an exception of ours.
             general_way(name, level, event, args, self.bound, fields)
             return
         hits[0] += 1
-        if len(queue) < intake.room:
-            queue.append((now, level, text, name, trace_id, span_id, more, self, own))
-        elif intake.capacity:
-            intake.past((now, level, text, name, trace_id, span_id, more, self, own))
+        # What an exporter's library logs while it sends would be sent, and so on.
+        if intake.capacity and not exporting():
+            record = (now, level, text, name, trace_id, span_id, more, self, own)
+            if len(queue) < intake.room:
+                queue.append(record)
+            else:
+                intake.past(record)
         try:
             if size > sink.most:
                 sink.write(line)

@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from gc import is_tracked
-from threading import RLock, get_ident
-from typing import TYPE_CHECKING, Any, TypeAlias
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
 
 from obs._clock import SystemClock
 from obs._context import ANCHORED_NS, EXPORTING, Node, current
@@ -13,75 +12,33 @@ from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._identity import Unique
 from obs._outcome import FAILURES, outcome_of
-from obs._tally import Tally, plus_is_exact
 from obs.encoding import LOG_ROOM, Plain, Redaction, json_line, sane
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
 from obs.limits import Limits
 from obs.logs._fields import SCOPE, Scope, fields_of
+from obs.logs._hits import Counts
 from obs.logs._hold import request_of
-from obs.logs._levels import NUMBERS, OFF, Levels, level_number
-from obs.logs._logger import (
-    ALIASES,
-    MOST_OWN,
-    Logger,
-    expiring,
-    fused,
-    general,
-    holding,
-    off,
-)
+from obs.logs._kinds import Kinds
+from obs.logs._levels import OFF, Levels, level_number
+from obs.logs._logger import Logger
 from obs.logs._outlet import Outlet
-from obs.logs._record import Lazy, Processor, formatted, made, processed, resolve
-from obs.logs._route import FORMATS, Route
-from obs.logs._routed import RoutedExporter
+from obs.logs._pieces import Pieces
+from obs.logs._record import Processor, formatted, made, processed, resolve
+from obs.logs._route import Route, checked_format, checked_routes
+from obs.logs._routed import routed_exporters
 from obs.logs._stamp import Stamps
-from obs.logs._vet import RESERVED, Known, Vet
+from obs.logs._vet import Vet
 from obs.model import Level, LogRecord
 from obs.protocols import Clock
 from obs.redact import DEFAULT, check_redact
 
-_NAMES = 1_000
-"""How many loggers of different names there may be; the others are one, ``other``."""
-_EVENTS = 16_384
-"""How many events of one level are kept encoded, of all loggers together."""
-_LEAST_EVENTS = 32
-"""Of each logger."""
-_EVENT_CHARS = 256
-_SETS = 1_024
-_MOST_BOUND = 32
-"""How many fields a piece has: with those of the call they stay below the limit."""
 if TYPE_CHECKING:
     from obs.logs._stdlib import Capture
 
-Pieces: TypeAlias = tuple[bytes, bytes]
 _FIXED_BYTES = 128
 """What a record has besides event and fields: ids, time, and what goes around them."""
 _DEPTH = 16
 """How deep a call that logs may come out of another one of the same thread."""
-
-
-class Hits:
-    """How many records there were of one logger and level.
-
-    Attributes:
-        cell: A list of one, to which the fused method adds.
-        tally: What everybody else adds to.
-    """
-
-    __slots__ = ("cell", "tally")
-
-    def __init__(self) -> None:
-        self.cell = [0]
-        self.tally = Tally()
-
-    def read(self) -> int | float:
-        """Give the number."""
-        return self.cell[0] + self.tally.read()
-
-    def clear(self) -> None:
-        """Start from zero again."""
-        self.cell[0] = 0
-        self.tally.clear()
 
 
 class NoIntake:
@@ -150,27 +107,27 @@ class Logs(Unique):
         self.levels = Levels(
             level_number("Logs: level", level), self.clock.monotonic_ns
         )
-        self._format = _checked_format(log_format)
-        given = _checked(routes) or [Route()]
-        self.exporters = _exporters(given, self.diag, is_driven=intake is not None)
+        self._format = checked_format(log_format)
+        given = checked_routes(routes) or [Route()]
+        self.exporters = routed_exporters(
+            given, self.diag, is_driven=intake is not None
+        )
         self._routes = [route for route in given if route.exporter is None]
-        self._held_from = min([route.hold for route in given])
-        self.holds = self._held_from < OFF
+        held_from = min([route.hold for route in given])
+        self.holds = held_from < OFF
         self.outlets: list[Outlet] = []
         self.vet = Vet(
             redact.is_secret if redact else _never,
             redact.text if redact else _as_it_is,
         )
         self.stamps = Stamps()
-        self._kinds: dict[str, type[Logger]] = {}
-        self._known: dict[tuple[str, ...], Known] = {}
-        self._hits: dict[tuple[str, str], Hits] = {}
+        self.pieces = Pieces(self.vet, redact, self._limits, service)
+        self.hits = Counts()
+        self.kinds = Kinds(self, self.levels, held_from)
         self.captures: dict[str, Any] = {}
         self._receivers: tuple[Callable[[LogRecord], object], ...] = ()
         self._processors: tuple[Any, ...] = ()
         self._depths: dict[int, int] = {}
-        # Of a signal handler or a finalizer, too, that comes while this thread holds it.
-        self._lock = RLock()
         on_fork(self)
 
     # What applications use
@@ -188,7 +145,7 @@ class Logs(Unique):
         if not isinstance(name, str):
             text = f"logger: the name got {shown(name)}, needs text."
             raise DefinitionError(text)
-        logger = object.__new__(self._kind(name))
+        logger = object.__new__(self.kinds.of(name))
         logger.bound = bound
         return logger
 
@@ -206,9 +163,9 @@ class Logs(Unique):
         Raises:
             DefinitionError: An argument breaks a rule.
         """
-        with self._lock:
+        with self.kinds.lock:
             self.levels.set(pattern, level, for_seconds)
-            self._install_all()
+            self.kinds.install_all()
 
     def fields(self, /, **fields: Any) -> Scope:
         """Give a block whose records have these fields, whichever logger makes them.
@@ -217,7 +174,9 @@ class Logs(Unique):
             ...
             request.bind(user=user.id)
         """
-        return Scope(self, fields, self._piece, self._end_scope if self.holds else None)
+        return Scope(
+            self, fields, self.pieces.of, self._end_scope if self.holds else None
+        )
 
     def bind(self, /, **fields: Any) -> None:
         """Add fields to the innermost ``fields`` block, wherever that was begun.
@@ -246,9 +205,9 @@ class Logs(Unique):
             if not callable(processor):
                 text = f"add_processors: got {shown(processor)}, needs functions."
                 raise DefinitionError(text)
-        with self._lock:
+        with self.kinds.lock:
             self._processors = (*self._processors, *processors)
-            self._install_all()
+            self.kinds.install_all()
 
     def capture_stdlib(
         self,
@@ -300,15 +259,15 @@ class Logs(Unique):
 
     def listen(self, receive: Callable[[LogRecord], object]) -> None:
         """Hand each record to ``receive``, at once, until ``forget``."""
-        with self._lock:
+        with self.kinds.lock:
             self._receivers = (*self._receivers, receive)
-            self._install_all()
+            self.kinds.install_all()
 
     def forget(self, receive: Callable[[LogRecord], object]) -> None:
         """Hand no more records to ``receive``."""
-        with self._lock:
+        with self.kinds.lock:
             self._receivers = tuple([it for it in self._receivers if it != receive])
-            self._install_all()
+            self.kinds.install_all()
 
     def flush(self) -> None:
         """Have written what is on its way, and what samplers left out reported."""
@@ -336,7 +295,7 @@ class Logs(Unique):
 
     def counts(self) -> dict[tuple[str, ...], int | float]:
         """Give how many records there were, by level and logger."""
-        return {key: hits.read() for key, hits in self._hits.copy().items()}
+        return self.hits.read()
 
     def read(self, raw: Any) -> tuple[LogRecord, int]:
         """Give what was put into the intake as a record, and about how many bytes it has."""
@@ -351,10 +310,9 @@ class Logs(Unique):
 
     def after_fork_in_child(self) -> None:
         """Count from zero: what the parent counted is in the parent."""
-        self._lock = RLock()  # a thread that is not here may hold the other
+        self.kinds.after_fork_in_child()
         self._depths.clear()
-        for hits in list(self._hits.values()):
-            hits.clear()
+        self.hits.clear()
 
     # What the methods of loggers call
 
@@ -400,14 +358,9 @@ class Logs(Unique):
 
     def logger_at_once(self, name: str) -> Logger | None:
         """Give a logger, or None where that could take a lock for long, or for ever."""
-        kind = self._kinds.get(name)
+        kind = self.kinds.at_once(name)
         if kind is None:
-            if not self._lock.acquire(blocking=False):
-                return None
-            try:
-                kind = self._find_kind(name)
-            finally:
-                self._lock.release()
+            return None
         logger = object.__new__(kind)
         logger.bound = {}
         return logger
@@ -487,7 +440,7 @@ class Logs(Unique):
     def emit(self, record: LogRecord) -> None:
         """Hand a record on: to the routes, the exporters, and who listens."""
         record = self._sane(record)
-        self._count(record.level, record.logger)
+        self.hits.add(record.level, record.logger)
         request = request_of(self) if self.holds else None
         for outlet in self.outlets:
             outlet.take(record, request)
@@ -518,107 +471,9 @@ class Logs(Unique):
             self.diag.truncated("logs", cut)
         return record
 
-    def _count(self, level: str, name: str) -> None:
-        self._hits_of(level, name).tally.add(1)
-
     def _end_scope(self, scope: Scope, error: BaseException | None) -> None:
         is_failed = error is not None and outcome_of(error, _nobody) in FAILURES
         self.end_request(scope, is_failed=is_failed)
-
-    def least_of(self, kind: type[Logger]) -> int:
-        """Give the number of the lowest level that loggers of a name make."""
-        if kind.until is not None and self.clock.monotonic_ns() >= kind.until:
-            self._install(kind)
-        return kind.least
-
-    def prepare(self, bound: dict[str, Any]) -> tuple[Known, bytes | None]:
-        """Encode what is bound to a logger, and say which names are known beside it.
-
-        The bytes are None where the names are such that a record takes the general way.
-        """
-        names = (*bound,)
-        known = self._known.get(names)
-        if known is None:
-            known = Known(names)
-            if len(self._known) < _SETS:
-                known = self._known.setdefault(names, known)
-        return known, self._piece(bound)
-
-    def around(self, name: str, level: str) -> Pieces | None:
-        """Encode what stands around the event; None where a name needs the general way."""
-        if not self.vet.all((name, self.service)):
-            return None
-        fixed = [("logger", name), ("service", self.service)]
-        behind = {key: value for key, value in fixed if value}
-        tail = b"," + json_line(behind)[1:-2] if behind else b""
-        return b',"level":"%b","event":' % level.encode(), tail
-
-    def head_of(
-        self, event: Any, around: Pieces | None, events: dict[str, bytes]
-    ) -> bytes | None:
-        """Encode level, event, logger and service, and keep that; None as ``around``."""
-        if around is None or event.__class__ is not str or not self.vet.all((event,)):
-            return None
-        head = around[0] + json_line(event)[:-1] + around[1]
-        if len(event) <= _EVENT_CHARS:
-            if len(events) >= max(_EVENTS // (len(self._kinds) or 1), _LEAST_EVENTS):
-                events.clear()
-            events[event] = head
-        return head
-
-    def ids_of(self, node: Node) -> bytes:
-        """Encode the ids of a position in a trace, and keep them there."""
-        ids = ""
-        if node.trace.id:
-            # Four times as fast as a format.
-            trace = node.trace.id.to_bytes(16, "big").hex()
-            span = node.span_id.to_bytes(8, "big").hex()
-            ids = f',"trace_id":"{trace}","span_id":"{span}"'
-        node.log_ids = ids.encode()
-        return node.log_ids
-
-    def tidy(
-        self, fields: dict[str, Any], known: Known
-    ) -> tuple[dict[str, Any], bytes] | None:
-        """Give a call's own fields made plain, and encoded; None for the general way."""
-        if len(fields) > MOST_OWN or not known.taken.isdisjoint(fields):
-            return None
-        plain = self._plain(fields)
-        return None if plain is None else (plain, json_line(plain))
-
-    def _plain(self, fields: dict[str, Any]) -> dict[str, Any] | None:
-        """Give fields made plain, where that changes no name and cuts nothing."""
-        if not RESERVED.isdisjoint(fields):
-            return None
-        if any(type(value) is Lazy for value in fields.values()):
-            return None
-        plain = Plain(LOG_ROOM, self._redact)
-        found = plain.mapping(fields, self._limits.attributes)
-        return None if plain.cut or found.keys() != fields.keys() else found
-
-    def _piece(self, fields: dict[str, Any]) -> bytes | None:
-        """Encode fields as a piece of a line; None where a line needs the general way."""
-        if not fields:
-            return b""
-        if len(fields) > _MOST_BOUND:
-            return None
-        line = self._line_of(fields)
-        if line is None and (plain := self._plain(fields)) is not None:
-            line = json_line(plain)
-        return None if line is None else b"," + line[1:-2]
-
-    def _line_of(self, fields: dict[str, Any]) -> bytes | None:
-        """Encode fields if they are harmless as they are."""
-        if is_tracked(fields):
-            return None
-        try:
-            if self.vet.names(fields, Known(())) and self.vet.all(fields.values()):
-                return json_line(fields)
-        except BaseException as raised:
-            # A value without a hash; one that is equal to a known one, and not plain.
-            if is_the_hosts(raised):
-                raise
-        return None
 
     def formatted(self, event: Any, args: tuple[Any, ...]) -> Any:
         """Give an event with its values in it, or as it is where they do not fit."""
@@ -649,85 +504,20 @@ class Logs(Unique):
         self.diag.dropped("logs", "invalid")
         self.diag.say("log", text)
 
-    # What changes when something is defined
-
-    def _kind(self, name: str) -> type[Logger]:
-        """Give the class of the loggers of a name."""
-        kind = self._kinds.get(name)
-        if kind is None:
-            with self._lock:
-                kind = self._find_kind(name)
-        return kind
-
-    def _find_kind(self, name: str) -> type[Logger]:
-        if len(self._kinds) >= _NAMES:
-            text = f"there are {_NAMES} loggers; what {shown(name)} logs is 'other'."
-            self.diag.say("loggers", text)
-            name = "other"
-        return self._kinds.get(name) or self._new_kind(name)
-
-    def _new_kind(self, name: str) -> type[Logger]:
+    def open_outlets(self) -> None:
+        """Have the routes at work, before there is the first logger."""
         if not self.outlets:
-            self.outlets = [
-                Outlet(
-                    route,
-                    self.service,
-                    self.diag,
-                    self.clock,
-                    self._count,
-                    self._format,
-                )
-                for route in self._routes
-            ]
-        members = {"__slots__": (), "logs": self, "name": name}
-        kind = type("Logger", (Logger,), members)
-        self._install(kind)
-        # A finalizer may have made one of the same name meanwhile.
-        return self._kinds.setdefault(name, kind)
+            given = self.service, self.diag, self.clock, self.hits.add, self._format
+            self.outlets = [Outlet(route, *given) for route in self._routes]
 
-    def _install_all(self) -> None:
-        for kind in list(self._kinds.values()):
-            self._install(kind)
-
-    def _install(self, kind: type[Logger]) -> None:
-        """Give a class the methods that fit what is said about its name."""
-        kind.written, kind.until = self.levels.least(kind.name)
-        # What is off is not held either.
-        is_held = kind.written < OFF and self._held_from < kind.written
-        kind.least = self._held_from if is_held else kind.written
-        for level, number in NUMBERS.items():
-            setattr(kind, level, self._method(kind, level, number))
-        for alias, name in ALIASES.items():
-            setattr(kind, alias, getattr(kind, name))
-
-    def _method(
-        self, kind: type[Logger], level: Level, number: int
-    ) -> Callable[..., None]:
-        if kind.until is not None:
-            return expiring(level)
-        if number < kind.least:
-            return off
-        if number < kind.written:
-            return holding(level)
-        if self._is_simple():
-            return fused(self, kind.name, level, self._hits_of(level, kind.name).cell)
-        return general(level)
-
-    def _is_simple(self) -> bool:
+    def is_simple(self) -> bool:
         """Whether all that is to be done for a record is one line of JSON."""
         return (
-            plus_is_exact()
-            and not self._processors
+            not self._processors
             and not self._receivers
             and len(self.outlets) == 1
             and self.outlets[0].is_plain
         )
-
-    def _hits_of(self, level: str, name: str) -> Hits:
-        hits = self._hits.get((level, name))
-        if hits is None:
-            hits = self._hits.setdefault((level, name), Hits())
-        return hits
 
 
 def _never(name: str) -> bool:
@@ -742,38 +532,3 @@ def _as_it_is(text: str) -> str:
 
 def _nobody(error: Exception) -> None:
     """Have no rule of one's own."""
-
-
-def _checked_format(log_format: str) -> str:
-    if log_format not in FORMATS:
-        words = ", ".join(FORMATS)
-        text = f"Logs: log_format got {shown(log_format)}, needs one of {words}."
-        raise DefinitionError(text)
-    return log_format
-
-
-def _exporters(
-    routes: list[Route], diag: Diag, *, is_driven: bool
-) -> list[RoutedExporter]:
-    """Give the exporters that are sinks of routes."""
-    found = [
-        RoutedExporter(route.exporter, route, diag)
-        for route in routes
-        if route.exporter is not None
-    ]
-    if found and not is_driven:
-        text = (
-            "Logs: a route's sink is an exporter, which needs somebody who drives it. "
-            "Give the routes to Obs."
-        )
-        raise DefinitionError(text)
-    return found
-
-
-def _checked(routes: Iterable[Route]) -> list[Route]:
-    found = list(routes) if isinstance(routes, Iterable) else [routes]
-    for route in found:
-        if not isinstance(route, Route):
-            text = f"Logs: routes got {shown(route)}, needs Route objects."
-            raise DefinitionError(text)
-    return found

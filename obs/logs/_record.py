@@ -125,7 +125,8 @@ def _error(given: Any) -> BaseException | None:
     if type(given) is tuple and len(given) == 3:
         given = given[1]
         return given if issubclass(type(given), BaseException) else None
-    return sys.exception() if given is True else None
+    is_asked_for = given is True or (type(given) is int and given != 0)
+    return sys.exception() if is_asked_for else None
 
 
 def _caller() -> FrameType | None:

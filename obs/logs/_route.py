@@ -1,7 +1,7 @@
 """Where logs go, as a user says it."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any, TypeAlias
 
 from obs.encoding import LOG_NAMES, Redaction
@@ -198,3 +198,30 @@ def _refuse(what: str, names: list[str]) -> None:
     if names:
         text = f"Route: {what} does not go together with {', '.join(names)}."
         raise DefinitionError(text)
+
+
+def checked_format(log_format: str) -> str:
+    """Give the format back that ``auto`` is to mean.
+
+    Raises:
+        DefinitionError: It is none.
+    """
+    if log_format not in FORMATS:
+        words = ", ".join(FORMATS)
+        text = f"Logs: log_format got {shown(log_format)}, needs one of {words}."
+        raise DefinitionError(text)
+    return log_format
+
+
+def checked_routes(routes: Iterable[Route]) -> list[Route]:
+    """Give the routes as a list.
+
+    Raises:
+        DefinitionError: One is none.
+    """
+    found = list(routes) if isinstance(routes, Iterable) else [routes]
+    for route in found:
+        if not isinstance(route, Route):
+            text = f"Logs: routes got {shown(route)}, needs Route objects."
+            raise DefinitionError(text)
+    return found

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs.encoding import sane
-from obs.errors import type_name
+from obs.errors import DefinitionError, type_name
 from obs.logs._levels import NUMBERS
 from obs.logs._route import Route
 from obs.model import Ack, Batch, LogRecord, Payload
@@ -79,3 +79,25 @@ class RoutedExporter:
     def _redacted(self, record: LogRecord) -> LogRecord:
         redact = self._route.redact
         return record if redact is None else sane(record, redact)[0]
+
+
+def routed_exporters(
+    routes: list[Route], diag: Diag, *, is_driven: bool
+) -> list[RoutedExporter]:
+    """Give the exporters that are sinks of routes.
+
+    Raises:
+        DefinitionError: There is one, and nobody who drives it.
+    """
+    found = [
+        RoutedExporter(route.exporter, route, diag)
+        for route in routes
+        if route.exporter is not None
+    ]
+    if found and not is_driven:
+        text = (
+            "Logs: a route's sink is an exporter, which needs somebody who drives it. "
+            "Give the routes to Obs."
+        )
+        raise DefinitionError(text)
+    return found

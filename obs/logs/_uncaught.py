@@ -22,6 +22,7 @@ _PLACES = (
 
 def watch_uncaught(logs: "Logs") -> list[Callable[[], None]]:
     """Log each such exception once; give what ends that."""
+    logs.logger(LOGGER)  # made here: a finalizer's exception may come anywhere
     return [_watch(logs, *place) for place in _PLACES]
 
 

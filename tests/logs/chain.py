@@ -114,13 +114,18 @@ def number(value):
     return "NaN" if math.isnan(value) else names.get(value, float(value))
 
 
+def names_a_secret(value):
+    is_name = isinstance(value, str) and not set(" =\n") & set(value)
+    return is_name and DEFAULT.is_secret(value)
+
+
 def container(value):
     if isinstance(value, dict):
         return {
             text(k) or "<empty>": DEFAULT.mask if DEFAULT.is_secret(k) else plain(v)
             for k, v in value.items()
         }
-    if isinstance(value, tuple) and len(value) == 2 and DEFAULT.is_secret(value[0]):
+    if isinstance(value, tuple | list) and len(value) == 2 and names_a_secret(value[0]):
         return [text(value[0]), DEFAULT.mask]
     return [plain(item) for item in value]
 

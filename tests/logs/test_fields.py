@@ -178,3 +178,41 @@ def test_hostile_values_reach_nobody(logs, log, written):
     with logs.fields(bad=Bad()):
         log.info("x")
     assert fields(written) == [{"bad": "<Bad>"}]
+
+
+def test_binds_of_several_threads_at_once_are_all_there(logs):
+    with logs.fields() as scope:
+        threads = [
+            threading.Thread(
+                target=lambda n=n: [scope.bind(**{f"{n}.{i}": i}) for i in range(200)]
+            )
+            for n in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(scope.fields()) == 800
+
+
+def test_what_is_bound_around_is_seen_inside(logs, log, written):
+    with logs.fields(a=1) as outer, logs.fields(b=1), logs.fields(c=1):
+        outer.bind(a=2, c=2)
+        log.info("x")
+        log.info("x", d=[1])
+    assert fields(written) == [
+        {"a": 2, "c": 1, "b": 1}, {"a": 2, "c": 1, "b": 1, "d": [1]},
+    ]  # fmt: skip
+
+
+def test_a_bound_container_is_shown_as_it_is_when_it_is_logged(logs, log, written):
+    cart = [1]
+    bound = log.bind(cart=cart)
+    bound.info("x")
+    cart.append(2)
+    bound.info("x", a=1)
+    with logs.fields(cart=cart):
+        log.info("x")
+        cart.append(3)
+        log.info("x", a=1)
+    assert [it["cart"] for it in fields(written)] == [[1], [1, 2], [1, 2], [1, 2, 3]]

@@ -13,7 +13,7 @@ import pytest
 
 from obs.encoding import _json
 from obs.logs import Logs, Route
-from obs.logs._logs import _EVENTS
+from obs.logs._pieces import _EVENTS
 from obs.testing import FakeClock
 
 CARD = 4111111111111111
@@ -139,11 +139,10 @@ def test_what_is_learned_is_forgotten_and_not_closed(log, logs, written, general
 
 
 def test_events_are_kept_for_all_loggers_together(logs):
-    logs._kinds = dict.fromkeys(range(1_000), logs.logger("a").__class__)
     events: dict[str, bytes] = {}
-    around = logs.around("a", "info")
+    around = logs.pieces.around("a", "info")
     for index in range(1_000):
-        logs.head_of(f"event {index}", around, events)
+        logs.pieces.head(f"event {index}", around, events, 1_000)
     assert len(events) <= 32
     assert _EVENTS // 32 < 1_000
 
@@ -177,7 +176,7 @@ def test_a_forked_child_may_define_while_another_thread_did(logs):
     ready, end = threading.Event(), threading.Event()
 
     def hold():
-        with logs._lock:
+        with logs.kinds.lock:
             ready.set()
             end.wait(20)
 

@@ -421,7 +421,7 @@ def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_holds(capture, lo
         logs.logger("another").info("x")
         return logs.counts()["info", "new.in.child"]
 
-    with logs._lock:
+    with logs.kinds.lock:
         fork = Fork()
         if fork.is_child:
             fork.answer(log)
