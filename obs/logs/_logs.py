@@ -122,7 +122,7 @@ class Logs(Unique):
         mask = redact.text if redact else None
         self.diag = diag or Diag(service, clock=self.clock, mask=mask)
         self.intake = NoIntake() if intake is None else intake
-        self._service = service
+        self._service = Plain(LOG_ROOM, redact).name(service)
         self._limits = limits or Limits()
         self._redact = redact
         self._levels = Levels(
@@ -440,7 +440,7 @@ class Logs(Unique):
         except BaseException as raised:
             if is_the_hosts(raised):
                 raise
-            # Without secrets before it is cut: of half a secret nothing tells that it is one.
+            # First the secrets, then the cut: of half of one nothing tells what it is.
             plain = Plain(LOG_ROOM, self._redact)
             event, *found = plain.value([event, *args])
             text = f"log: {shown(event)} does not take {len(args)} values by %."

@@ -168,7 +168,7 @@ class Text(str):
 def raised(make: Callable[[], None]) -> BaseException:
     try:
         make()
-    except Exception as error:  # noqa: BLE001 - it is the result
+    except Exception as error:
         return error
     raise AssertionError
 
@@ -179,7 +179,7 @@ def with_source(text: str, statement: str) -> Callable[..., Any]:
     source = f"def f(log):\n    {statement}  # {' '.join(text.split())}\n"
     linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
     space: dict[str, Any] = {}
-    exec(compile(source, name, "exec"), space)  # noqa: S102 - made above
+    exec(compile(source, name, "exec"), space)
     return space["f"]
 
 
@@ -227,6 +227,8 @@ def values(given: Any) -> Iterator[Any]:
     yield {("a", given): 1}
     yield lazy(lambda: given)
     yield lazy(lambda: [given])
+    if isinstance(given, int):
+        yield float(given)
     if isinstance(given, str):
         yield given.encode()
         yield bytearray(given.encode())
@@ -299,12 +301,12 @@ def log_text(tel: Obs, text: str) -> None:
             asyncio.run(getattr(log, f"a{level}")(text))
     log.log(25, text)
     log.fatal(text)
-    log.exception(text)
+    log.exception(text)  # noqa: LOG004 - on purpose
     log.info("got %s", text)
     log.info("got %r", [text])
     log.info("%(a)s", {"a": text})
     log.info("%d", text)
-    log.info("%d", text, text)
+    log.info("%d", text, text)  # noqa: PLE1205 - on purpose
     log.info(text.replace("%", "%%") + " %d", "x")
     log.info("e", **{text: 1})
     tel.logger(text).info("of a logger of this name")
@@ -329,8 +331,8 @@ def log_error(tel: Obs, error: BaseException) -> None:
         try:
             raise error
         finally:
-            log.error("failed", exc_info=True)
-            log.exception("failed")
+            log.error("failed", exc_info=True)  # noqa: LOG014 - on purpose
+            log.exception("failed")  # noqa: LOG004 - on purpose
     with contextlib.suppress(BaseException), tel.span("failed"):
         raise error
     with tel.span("failed") as span:
@@ -371,7 +373,7 @@ def say(tel: Obs, text: str) -> None:
 def operations(tel: Obs, given: Any, name: str = "note") -> None:
     """Fail with a parameter that is recorded, and one that is a label."""
     space: dict[str, Any] = {}
-    exec(f"def f({name}, {name}_2):\n    raise ValueError", space)  # noqa: S102 - made above
+    exec(f"def f({name}, {name}_2):\n    raise ValueError", space)
     for decorate in (tel.operation, tel.endpoint):
         function = decorate("op", record=[name], labels=[f"{name}_2"])(space["f"])
         with contextlib.suppress(ValueError):

@@ -209,3 +209,15 @@ def test_values_without_a_hash_may_be_bound_to_a_scope(logs, log, written, value
         logs.bind(y=value)
         log.info("e")
     assert {"x", "y"} <= written.line().keys()
+
+
+def test_a_service_of_any_text_is_shown_without_its_secrets(make, written, capfd):
+    logs = make("shop\ud800 token=k3yk3y")
+    log = logs.logger()
+    log.info("e")
+    log.info("%d", "x")
+    service = "shop\\ud800 token=[redacted]"
+    assert {line["service"] for line in written.lines()} == {service}
+    logs.diag._mask = logs._redact.text
+    logs.diag.say("why", "text")
+    assert "k3yk3y" not in capfd.readouterr().err.splitlines()[-1]
