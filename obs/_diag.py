@@ -121,7 +121,7 @@ class Diag:
 
     def _line(self, reason: str, text: str) -> str:
         if _stderr_is_a_terminal():
-            return f"obs: {_printable(self.service)}: {_printable(text)}"
+            return f"obs: {_printable(self._masked(self.service))}: {_printable(text)}"
         seconds, ns = divmod(self._clock.time_ns(), 1_000_000_000)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         fields = {
@@ -129,7 +129,7 @@ class Diag:
             "level": "warning",
             "event": text,
             "logger": "obs",
-            "service": self.service,
+            "service": self._masked(self.service),
             "reason": reason,
         }
         # Not the json module: a first import takes a lock, and what interrupts it (a

@@ -31,10 +31,8 @@ class _Shown(reprlib.Repr):
         self.maxlevel = 2
 
     def repr_str(self, x: str, level: int) -> str:
-        """Give the beginning of what is too long.
-
-        Of a middle that is left out no mark tells where a secret began whose end stays.
-        """
+        """Give the beginning of what is too long, and a mark."""
+        # Not its end: of a secret's end alone nothing tells that it is one.
         text = repr(x[: self.maxstring])
         is_whole = len(x) <= self.maxstring and len(text) <= self.maxstring
         return text if is_whole else f"{text[: self.maxstring - 2]}…{text[0]}"

@@ -101,7 +101,7 @@ class Logs(Unique):
         mask = redact.text if redact else None
         self.diag = diag or Diag(service, clock=self.clock, mask=mask)
         self.intake = NoIntake() if intake is None else intake
-        self.service = service
+        self.service = Plain(LOG_ROOM, redact).name(service)
         self._limits = limits or Limits()
         self._redact = redact
         self.levels = Levels(
@@ -121,7 +121,7 @@ class Logs(Unique):
             redact.text if redact else _as_it_is,
         )
         self.stamps = Stamps()
-        self.pieces = Pieces(self.vet, redact, self._limits, service)
+        self.pieces = Pieces(self.vet, redact, self._limits, self.service)
         self.hits = Counts()
         self.kinds = Kinds(self, self.levels, held_from)
         self.captures: dict[str, Any] = {}
@@ -482,7 +482,7 @@ class Logs(Unique):
         except BaseException as raised:
             if is_the_hosts(raised):
                 raise
-            # Without secrets before it is cut: nothing tells that half of one is one.
+            # First the secrets, then the cut: of half of one nothing tells what it is.
             plain = Plain(LOG_ROOM, self._redact)
             event, *found = plain.value([event, *args])
             text = f"log: {shown(event)} does not take {len(args)} values by %."

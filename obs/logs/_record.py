@@ -110,10 +110,12 @@ def resolve(fields: dict[str, Any]) -> dict[str, Any]:
 
 def exception_fields(error: BaseException) -> dict[str, Any]:
     """Give the three fields that tell of an exception."""
-    from obs._stacks import render  # noqa: PLC0415 - traceback, tokenize: 2 ms
-
     fields = described(error, message_of(error))
     stack = fields["exception.stacktrace"]
+    try:
+        from obs._stacks import render  # noqa: PLC0415 - traceback, tokenize: 2 ms
+    except ImportError:  # the interpreter is going down
+        stack = None
     fields["exception.stacktrace"] = render(stack) if stack else ""
     return fields
 

@@ -23,7 +23,7 @@ _USER = r"(://[^\s/?#:@\"'<>\\]*+:)"
 _URL = Late(
     rf"{_USER}(?!\d{{0,5}}…)[^\s/?#\"'<>\\…]++(?=…(?:[\n'\"]|\Z))"  # or to an @
     rf"|{_USER}[^\s/?#\"'<>\\]+(?=@)"  # up to the last one before the host
-    r"|(://)[\w-]{20,}+(?=@)"
+    r"|(://)[\w-]{20,}+(?=@|…)"
 )
 _SCHEME = Late(r"\b((?i:bearer|basic)(?:[ \t]{1,8}+|\+|%20))([A-Za-z0-9._~+/=-]{8,}+)")
 _BASIC_CHARS = 4_096
@@ -45,7 +45,7 @@ _SHAPES = [
         ("npm_", r"npm_(?:[A-Za-z0-9]{36,}+|[A-Za-z0-9]++(?=…))"),
         # Not inside of such a run: each of many beginnings would read it to its end. Last,
         # since masks before them make new beginnings.
-        ("sk-", r"sk-(?<![\w-]sk-)(?=[A-Za-z_-]{0,64}+\d)[\w-]{20,}+"),
+        ("sk-", r"sk-(?<![\w-]sk-)(?=[A-Za-z_-]{0,64}+\d)(?:[\w-]{20,}+|[\w-]++(?=…))"),
         ("eyJ", r"eyJ(?<![\w-]eyJ)[\w-]{10,}+(?:\.[\w-]*+(?:\.[\w-]*+){0,3}+|(?=…))"),
     )
 ]

@@ -247,7 +247,7 @@ class Cleaner:
         if kind is str:
             return self.text(value)
         self.left -= 8
-        if kind is bool or kind is float:
+        if kind is bool or (kind is float and -_CARD < value < _CARD):
             return value
         try:
             return self._other(value, depth)
@@ -262,7 +262,7 @@ class Cleaner:
             number = int.__int__(value)
             return self._number(number)
         if isinstance(value, float):
-            return float.__float__(value)
+            return self._real(float.__float__(value))
         if isinstance(value, str):
             return self.text(str.__str__(value))
         if isinstance(value, enum.Enum):
@@ -276,11 +276,20 @@ class Cleaner:
         # What does not fit 64 bits is text: no backend has larger numbers.
         if not -(1 << 63) <= number < 1 << 63:
             return self.text(digits_of(number))
-        if self._redact is not None and not -_CARD < number < _CARD:
-            digits = str(number)
-            if self._redact.text(digits) is not digits:
-                return self.text(self._redact.mask)
-        return number
+        return self._masked() if self._is_card(number) else number
+
+    def _real(self, number: float) -> float | str:
+        is_whole = number.is_integer()  # a column of integers that has become floats
+        return self._masked() if is_whole and self._is_card(int(number)) else number
+
+    def _is_card(self, number: int) -> bool:
+        if self._redact is None or not _CARD <= abs(number) < 1 << 63:
+            return False
+        digits = str(number)
+        return self._redact.text(digits) is not digits
+
+    def _masked(self) -> str:
+        return self.text(self._redact.mask) if self._redact is not None else ""
 
     def _container(self, value: Any, depth: int) -> Any:
         if not depth:

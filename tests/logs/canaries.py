@@ -227,6 +227,8 @@ def values(given: Any) -> Iterator[Any]:
     yield {("a", given): 1}
     yield lazy(lambda: given)
     yield lazy(lambda: [given])
+    if isinstance(given, int):
+        yield float(given)
     if isinstance(given, str):
         yield given.encode()
         yield bytearray(given.encode())

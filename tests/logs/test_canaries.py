@@ -132,3 +132,17 @@ def leaks(sent, texts):
 def test_no_secret_appears_in_any_output(tmp_path, capfd, formats):
     sent, texts = sprayed(tmp_path, capfd, formats, memory=len(formats) > 1)
     assert leaks(sent, texts) == set()
+
+
+def test_without_redaction_each_of_them_gets_there(tmp_path, capfd):
+    formats = ("json", "logfmt", "terminal")
+    sent, texts = sprayed(tmp_path, capfd, formats, redact=None)
+    assert len(sent) > 800
+    numbers = {canary.number for _, canary in sent}
+    missed = {it: len(numbers - found_in(text)) for it, text in texts.items()}
+    some = {it: missed.pop(it) for it in ("syslog", "zipkin", "otel spans", "stderr")}
+    assert missed == dict.fromkeys(missed, 0)
+    # A datagram is cut; an attribute of a span is shown shorter than a field; what obs says
+    # repeats texts alone.
+    assert max(some["syslog"], some["zipkin"], some["otel spans"]) < 200
+    assert len(sent) - some["stderr"] > 20

@@ -208,3 +208,33 @@ def test_values_without_a_hash_may_be_bound_to_a_scope(logs, log, written, value
         logs.bind(y=value)
         log.info("e")
     assert {"x", "y"} <= written.line().keys()
+
+
+def test_a_service_of_any_text_is_shown_without_its_secrets(make, written, capfd):
+    logs = make("shop\ud800 token=k3yk3y")
+    log = logs.logger()
+    log.info("e")
+    log.info("%d", "x")
+    service = "shop\\ud800 token=[redacted]"
+    assert {line["service"] for line in written.lines()} == {service}
+    logs.diag._mask = logs._redact.text
+    logs.diag.say("why", "text")
+    assert "k3yk3y" not in capfd.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *("ghp_Zq8Zq8Zq8", "AKIAZQ8ZQ8ZQ8", "npm_Zq8Zq8Zq8", "glpat-Zq8Zq8Zq8"),
+        *(
+            "sk-proj-Zq8Zq8Zq8",
+            "postgres://app:Zq8Zq8Zq8",
+            "https://Zq8Zq8Zq8Zq8Zq8Zq8Zq8Zq8",
+        ),
+    ],
+)
+def test_of_a_secret_at_a_cut_no_part_is_left(log, written, secret):
+    for text in (secret, f"got '{secret}"):
+        log.info("e", exc_info=ValueError(f"{text}…"))
+        log.info("e", note=f"{text}…")
+    assert b"zq8" not in written.bytes().lower()
