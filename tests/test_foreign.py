@@ -155,7 +155,7 @@ class Odd:
         (ValueError(), "ValueError"),
         (Odd(), "odd"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_the_text_of_a_value(value, text):
     assert text_of(value) == text

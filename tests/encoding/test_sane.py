@@ -40,7 +40,9 @@ def test_secrets_are_taken_out_of_texts_and_fields():
     )
 
 
-@pytest.mark.parametrize("level", ["fatal", "INFO", "", None, 20, hostile.Lying()])
+@pytest.mark.parametrize(
+    "level", ["fatal", "INFO", "", None, 20, pytest.param(hostile.Lying(), id="lying")]
+)
 def test_a_level_that_is_none_is_info(level):
     found, cut = sane(LogRecord(NOON, level, "x"))
     assert (found.level, cut) == ("info", 1)
