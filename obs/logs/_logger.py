@@ -14,6 +14,7 @@ from gc import is_tracked
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from obs._context import CURRENT, EXPORTING
+from obs._context import current as innermost
 from obs._foreign import is_the_hosts
 from obs.encoding import dumper
 from obs.logs._fields import SCOPE
@@ -297,12 +298,14 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
                 ):
                     raise NotHarmless  # noqa: TRY301 - see above
             node: Any = current()
+            if node is not None and node.gone:
+                node = innermost()
             if node is None:
                 now, ids, trace_id, span_id = wall(), b"", 0, 0
             else:
                 trace = node.trace
                 now = monotonic()
-                if now > trace.stale or node.gone:
+                if now > trace.stale:
                     raise NotHarmless  # noqa: TRY301 - see above
                 now += trace.offset
                 try:

@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import obs
-from obs import DefinitionError, Limits, MetricFamily, Obs
+from obs import DefinitionError, Limits, MetricFamily, Obs, _stacks
 from obs._context import CURRENT, current
 from obs._diag import Diag
 from obs.delivery import Intake
@@ -184,6 +184,7 @@ class Subject:
     """
 
     def __init__(self, cells: str, series: int = SERIES, sampler: Any = None) -> None:
+        _stacks._printed_frames.clear()  # kept for the next stack, in all the process
         self.cells = CELLS[cells]
         limits = Limits(series_per_block=series)
         default_cells = _registry.default_cells

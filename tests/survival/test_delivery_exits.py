@@ -184,7 +184,7 @@ def test_where_no_thread_can_be_started_flush_close_and_exit_do_the_work(tmp_pat
     assert end.seconds < IN_TIME
     (line,) = end.stderr.splitlines()
     text = "no thread could be started (can't start new thread): only flush() sends."
-    assert f'"event": "{text}"' in line
+    assert f'"event":"{text}"' in line
     if way != "atexit":
         assert end.lines[1][:3] == [2_001, 0, 0]
     if way == "close":

@@ -42,7 +42,7 @@ def large(tel: Obs, n: int) -> None:
         pass
     if n % 100 == 0:
         # What the next tick finds is bounded in number alone.
-        until(lambda: len(tel._lifecycle._lanes._intakes[0][0]) == 0)
+        until(lambda: len(tel._lifecycle._lanes._intakes[1][0]) == 0)
 
 
 KINDS = {"ordinary": ordinary, "large": large}
@@ -61,7 +61,7 @@ def fill(path: str, mode: str, kind: str, n: int) -> Iterator[Any]:
     most = max(most, resident())
     # The last tick, and what it sends.
     lanes: Any = tel._lifecycle._lanes
-    until(lambda: len(lanes._intakes[0][0]) == 0)
+    until(lambda: len(lanes._intakes[1][0]) == 0)
     time.sleep(0.2)
     yield max(most, resident()) - before
     yield number(tel, "obs.produced", signal="traces")

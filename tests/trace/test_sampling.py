@@ -730,7 +730,7 @@ def test_a_failing_sampler_is_counted_said_once_and_never_seen(
     said = capfd.readouterr().err
     assert said.count("\n") == 1
     assert (
-        f'"event": "sampler: sample() raised a {error}. '
+        f'"event":"sampler: sample() raised a {error}. '
         'What upstream decided was taken, else the trace is recorded."' in said
     )
 

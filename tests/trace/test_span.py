@@ -607,7 +607,7 @@ def test_a_wrong_call_is_counted_and_said(lenient, capfd, call):
     make(tel)
     assert dropped(tel) == 2
     err = capfd.readouterr().err
-    assert err.count('"reason": "invalid"') == 1
+    assert err.count('"reason":"invalid"') == 1
     assert text.replace('"', "'") in err.replace('\\"', "'")
 
 

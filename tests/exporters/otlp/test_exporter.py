@@ -286,9 +286,9 @@ def test_what_a_partial_success_says_goes_to_stderr_once_a_minute(
             made.send(Payload(Body(b"x", "traces"), 5), soon())
         made.close(soon())
     (line,) = capfd.readouterr().err.splitlines()
-    assert f'"event": "{text}"' in line
-    assert '"service": "shop"' in line
-    assert '"reason": "partial_success"' in line
+    assert f'"event":"{text}"' in line
+    assert '"service":"shop"' in line
+    assert '"reason":"partial_success"' in line
 
 
 @pytest.mark.parametrize(
