@@ -84,17 +84,6 @@ class Descriptor:
         self._waiting: deque[tuple[bytes, bool]] = deque()
         on_fork(self)
 
-    def open(self) -> None:
-        """Find or open the descriptor; the first line does so otherwise.
-
-        Raises:
-            StartFailed: The file cannot be opened.
-        """
-        try:
-            self._make_ready()
-        except OSError as error:
-            raise cannot_open(self.name, os.fspath(self._target), error) from None
-
     def write(self, line: bytes) -> bool:
         """Write a line.
 
@@ -346,7 +335,11 @@ class Descriptor:
         if is_the_hosts(error):
             raise error
         self._diag.dropped("logs", "export_failed", exporter=self.name)
-        text = str(cannot_open(self.name, os.fspath(self._target), error))
+        if self._file is None:
+            why = f"cannot duplicate its descriptor: {error.strerror}."
+        else:
+            why = cannot_open(self._file.path, error)
+        text = f"logs {self.name!r}: {why}"
         self._diag.say(f"logs {self.name} failed", text)
         return False
 

@@ -7,6 +7,7 @@ import itertools
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import socket
@@ -20,7 +21,7 @@ from collections import Counter
 import pytest
 
 from obs._diag import Diag
-from obs.errors import DefinitionError, StartFailed
+from obs.errors import DefinitionError
 from obs.logs import _descriptor
 from obs.logs._descriptor import MOST_WAITING, Descriptor
 
@@ -149,7 +150,7 @@ def test_constructing_opens_nothing(tmp_path, diag):
 def test_standard_descriptors(name, number):
     code = (
         "import os; from obs._diag import Diag; from obs.logs._descriptor import *\n"
-        f"sink = Descriptor({name!r}, Diag(), name='out'); sink.open()\n"
+        f"sink = Descriptor({name!r}, Diag(), name='out'); sink._make_ready()\n"
         f"assert (sink.fd, sink.most) == ({number}, 4096)\n"
         "assert sink.write(b'a line\\n'); sink.close(); assert sink.write(b'more\\n')"
     )
@@ -279,7 +280,7 @@ def test_how_long_a_plain_line_may_be(pipe, tmp_path, diag):
         }
         for fd, most in expected.items():
             sink = Descriptor(fd, diag, name="out")
-            sink.open()
+            sink._make_ready()
             assert (sink.fd, sink.most) == (fd, most)
     os.close(master)
     os.close(terminal)
@@ -316,9 +317,6 @@ def test_a_missing_directory(tmp_path, diag):
         f"logs 'out': cannot open {str(path)!r}: there is no directory "
         f"{str(path.parent)!r}. Make it."
     )
-    with pytest.raises(StartFailed) as raised:
-        sink.open()
-    assert str(raised.value) == text
     assert not sink.write(b"a line\n")
     assert diag.said == [text]
     assert diag.counts() == lost("export_failed")
@@ -336,11 +334,25 @@ def eventually(holds):
 
 
 def test_a_directory_in_the_place_of_a_file(tmp_path, diag):
-    with pytest.raises(StartFailed) as raised:
-        Descriptor(tmp_path, diag, name="out").open()
-    assert str(raised.value) == (
-        f"logs 'out': cannot open {str(tmp_path)!r}: Is a directory."
-    )
+    assert not Descriptor(tmp_path, diag, name="out").write(b"a line\n")
+    assert diag.said == [f"logs 'out': cannot open {str(tmp_path)!r}: Is a directory."]
+
+
+def test_a_file_object_when_there_are_no_more_descriptors(tmp_path, diag):
+    with (tmp_path / "log").open("w") as file:
+        sink = Descriptor(file, diag, name="out")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            assert not sink.write(b"lost\n")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        text = "cannot duplicate its descriptor: Too many open files."
+        assert diag.said == [f"logs 'out': {text}"]
+        assert diag.counts() == lost("export_failed")
+        assert sink.write(b"a line\n")
+        sink.close()
+    assert (tmp_path / "log").read_bytes() == b"a line\n"
 
 
 def test_reopen_goes_on_in_a_new_file(tmp_path, diag):
@@ -470,7 +482,7 @@ def test_what_a_plain_write_left_is_written_next(diag):
     reader = Reader(theirs.detach(), pause=0.001, size=4096)
     sink = Descriptor(ours.fileno(), diag, name="out")
     ours.setblocking(False)
-    sink.open()
+    sink._make_ready()
     text = line(1, 1, 1_000_000)
     count = os.write(sink.fd, text)
     assert count < len(text)
@@ -574,7 +586,7 @@ def test_threads_that_write_lines_longer_than_a_pipe_takes_at_once(
                 if written != len(text):
                     said["lost", me] += not sink.rest(text, written)
 
-    sink.open()
+    sink._make_ready()
     run(write, 6)
     eventually(sink.flush)
     os.close(pipe[1])
@@ -621,7 +633,7 @@ class Stop(Exception):
 
 def test_an_exception_out_of_a_handler_leaves_no_claim_behind(pipe, diag):
     sink = Descriptor(pipe[1], diag, name="out")
-    sink.open()
+    sink._make_ready()
 
     def handler(number, frame):
         assert sink.write(line(2, 1, 5_000))  # waits for the writer it interrupted
@@ -646,7 +658,7 @@ def test_an_exception_out_of_a_handler_leaves_no_claim_behind(pipe, diag):
 
 def test_a_child_forked_while_another_thread_holds_the_claim(pipe, diag):
     sink = Descriptor(pipe[1], diag, name="out")
-    sink.open()
+    sink._make_ready()
     thread = threading.Thread(target=sink.write, args=(line(1, 1, 200_000),))
     thread.start()
     eventually(lambda: sink.most == 0 and readable(pipe[0]) >= 60_000)
