@@ -10,7 +10,7 @@ from typing import IO, Any
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
-from obs.errors import DefinitionError, shown
+from obs.errors import shown
 from obs.logs._claim import Claim
 from obs.logs._files import LogFile, cannot_open, write_stream
 from obs.logs._kernel import at_once, descriptor_of, duplicated, has_room, pages, poll
@@ -51,7 +51,8 @@ class Descriptor:
     lock. A forked child writes to the same descriptor and starts with nothing waiting.
 
     Args:
-        target: "stderr", "stdout", a path, a descriptor or a file object.
+        target: "stderr", "stdout", a path, a descriptor or a file object; a good one, as
+            ``Route`` has checked.
         diag: Counts what is lost, and says why.
         name: What losses are counted for.
 
@@ -61,13 +62,9 @@ class Descriptor:
         most: A line of so many bytes or fewer may be written by a plain ``os.write(fd,
             line)`` at this moment: give ``rest`` what that left, and ``write`` the line
             where it raises ``OSError``. 0 where lines have to go through ``write``.
-
-    Raises:
-        DefinitionError: The target is none.
     """
 
     def __init__(self, target: Target, diag: Diag, *, name: str) -> None:
-        _check(name, target)
         self.name = name
         self.fd = -1
         self.most = 0
@@ -142,7 +139,10 @@ class Descriptor:
         if lost:
             self._waiting.clear()
             self._diag.dropped("logs", "closed", lost, exporter=self.name)
-        self._close_own()
+        try:
+            self._close_own()
+        except OSError as error:  # who makes a daemon has closed it; a full remote disk
+            self._lost(error, "closing")
 
     def __del__(self) -> None:
         """Close what nobody can write to any more."""
@@ -322,12 +322,12 @@ class Descriptor:
             return self._lost(error)
         return True
 
-    def _lost(self, error: BaseException) -> bool:
+    def _lost(self, error: BaseException, what: str = "writing") -> bool:
         if is_the_hosts(error):
             raise error
         self._diag.dropped("logs", "export_failed", exporter=self.name)
         why = error.strerror if isinstance(error, OSError) else None
-        text = f"logs {self.name!r}: writing failed: {why or shown(error)}."
+        text = f"logs {self.name!r}: {what} failed: {why or shown(error)}."
         self._diag.say(f"logs {self.name} failed", text)
         return False
 
@@ -342,18 +342,3 @@ class Descriptor:
         text = f"logs {self.name!r}: {why}"
         self._diag.say(f"logs {self.name} failed", text)
         return False
-
-
-def _check(name: str, target: object) -> None:
-    is_good = callable(getattr(target, "write", None))
-    if isinstance(target, str | os.PathLike):
-        path = os.fspath(target)
-        is_good = isinstance(path, str) and bool(path) and "\0" not in path
-    elif type(target) is int:
-        is_good = 0 <= target < 2**31
-    if not is_good:
-        text = (
-            f"logs {name!r}: the target got {shown(target)}, needs 'stderr', 'stdout', a "
-            "path, a descriptor or a file object."
-        )
-        raise DefinitionError(text)

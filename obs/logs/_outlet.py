@@ -120,19 +120,27 @@ class Outlet:
             self.held.put(request, Waiting(record, size, uncounted))
 
     def flush(self) -> None:
-        """Report what was left out, and write what waits."""
+        """Report what was left out, and write what waits; what fails is said."""
         if self._sampler is not None:
-            self._sampler.flush()
-        self.sink.flush()
+            self._attempt("flush", self._sampler.flush)
+        self._attempt("flush", self.sink.flush)
         for outlet in self._failover:
             outlet.flush()
 
     def close(self) -> None:
         """Do so, and close what was opened here; the next line opens it again."""
         self.flush()
-        self.sink.close()
+        self._attempt("close", self.sink.close)
         for outlet in self._failover:
             outlet.close()
+
+    def _attempt(self, what: str, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
+            self._failed(what, raised, "Lines may be lost.")
 
     def _is_kept(self, record: LogRecord) -> bool:
         if self._keep is None:

@@ -90,7 +90,7 @@ def _exporter(sink: Any) -> PushExporter | None:
         path = os.fspath(sink)
         is_good = isinstance(path, str) and bool(path) and "\0" not in path
     elif type(sink) is int:
-        is_good = sink >= 0
+        is_good = 0 <= sink < 2**31
     elif _pushes_logs(sink):
         found: PushExporter = sink
         return found

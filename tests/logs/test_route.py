@@ -75,6 +75,7 @@ class Mask:
         ({"sink": b"path"}, f"sink got b'path', {SINKS}"),
         ({"sink": -1}, f"sink got -1, {SINKS}"),
         ({"sink": True}, f"sink got True, {SINKS}"),
+        ({"sink": 2**31}, f"sink got 2147483648, {SINKS}"),
         ({"sink": Lines}, f"sink got <class 'tests.logs.routing.Lines'>, {SINKS}"),
         ({"sink": PushesSpans()}, f"sink got <PushesSpans>, {SINKS}"),
         (
@@ -541,3 +542,47 @@ def test_an_instance_flushes_and_closes_its_routes(tmp_path):
     log.info("a")
     tel.close()
     assert sink.events == ["a", "log.sampled", "log.sampled"]
+
+
+@pytest.mark.parametrize("step", ["flush", "close"])
+def test_what_fails_is_said_and_the_rest_is_flushed_and_closed(
+    step, capfd, monkeypatch
+):
+    first, second, recorder = Lines(), Lines(), Recorder()
+    given = {"sample": Sample(1, 0), "format": "json"}
+    tel = Obs(
+        "shop",
+        runtime=False,
+        exporters=[recorder],
+        routes=[Route(first, **given), Route(second, **given)],
+        clock=FakeClock(),
+    )
+    tel.start()
+    for _ in range(2):
+        tel.logger().info("a")
+    for fails in ("flush", "close"):
+        monkeypatch.setattr(tel.logs.outlets[0].sink, fails, raising_oserror)
+    getattr(tel, step)()
+    tel.close()
+    assert recorder.is_closed
+    assert second.events == ["a", "log.sampled"]
+    assert dropped(tel.logs, "invalid") >= 1
+    text = "logs 'stream': flush raised a OSError. Lines may be lost."
+    assert text in capfd.readouterr().err
+
+
+def raising_oserror():
+    raise OSError
+
+
+class Recorder:
+    """An exporter that notes that it was closed."""
+
+    name = "recorder"
+    is_closed = False
+
+    def start(self, source):
+        pass
+
+    def close(self, deadline):
+        self.is_closed = True
