@@ -39,8 +39,9 @@ class Descriptor:
 
     "stderr" and "stdout" are the descriptors 2 and 1. Where ``sys.stderr`` was put in
     another's place when this is opened (in Jupyter, under pytest) lines go to whatever
-    ``sys.stderr`` is at each line. The descriptor of a file object is duplicated: it stays
-    open when the object is closed. One that has none gets ``write`` and ``flush``.
+    ``sys.stderr`` is at each line. The descriptor of a plain file object is duplicated: it
+    stays open when the object is closed. One without gets ``write`` and ``flush``, as does
+    one that does not write to its descriptor what it was given: ``gzip.open``, UTF-16.
 
     A file is opened for appending at the first line, with mode 0640. About once a second
     a line looks whether the path still leads there; after ``logrotate`` has moved it lines

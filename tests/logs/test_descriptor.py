@@ -1,7 +1,9 @@
 """Where the lines of logs go: every line arrives whole, or is counted."""
 
+import bz2
 import contextlib
 import fcntl
+import gzip
 import io
 import itertools
 import os
@@ -17,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -197,6 +200,56 @@ def test_file_objects_without_a_descriptor(diag):
     assert raw.got == flushed.getvalue() == "é \U0001f600\n".encode()
     assert flushed.flushed == len(flushed.getvalue())
     assert diag.counts() == {}
+
+
+class Shouts(io.FileIO):
+    def write(self, data):
+        return super().write(bytes(data).upper())
+
+
+@pytest.mark.parametrize(
+    "open_one",
+    [
+        partial(gzip.open, mode="w"),
+        partial(bz2.open, mode="w"),
+        partial(gzip.open, mode="wt"),
+        lambda path: io.TextIOWrapper(gzip.GzipFile(path, "w")),
+        partial(open, mode="w", encoding="utf-16"),
+        partial(Shouts, mode="w"),
+        lambda path: io.BufferedWriter(Shouts(path, "w")),
+    ],
+)
+def test_what_a_file_object_makes_of_lines_is_not_passed_by(open_one, tmp_path, diag):
+    path, line = tmp_path / "log", "é\n"
+    with open_one(path) as file:
+        file.write(line if isinstance(file, io.TextIOBase) else line.encode())
+        file.flush()
+    wanted = path.rename(tmp_path / "log.1").read_bytes()
+    with open_one(path) as file:
+        sink = Descriptor(file, diag, name="out")
+        assert sink.write(line.encode())
+        assert (sink.fd, sink.most) == (-1, 0)
+    got = path.read_bytes()
+    assert got[10:] == wanted[10:]  # behind the time that gzip has
+    assert diag.counts() == {}
+
+
+@pytest.mark.parametrize(
+    "open_one",
+    [
+        partial(open, mode="w"),
+        partial(open, mode="wb"),
+        partial(open, mode="ab", buffering=0),
+        partial(open, mode="w", encoding="UTF8"),
+    ],
+)
+def test_lines_for_a_plain_file_object_go_to_its_descriptor(open_one, tmp_path, diag):
+    with open_one(tmp_path / "log") as file:
+        sink = Descriptor(file, diag, name="out")
+        assert sink.write(b"a line\n")
+        assert sink.fd > 2
+        sink.close()
+    assert (tmp_path / "log").read_bytes() == b"a line\n"
 
 
 class Exploding(io.StringIO):
