@@ -134,6 +134,12 @@ class Outlet:
         for outlet in self._failover:
             outlet.close()
 
+    def reopen(self) -> None:
+        """Have files opened anew before the next line."""
+        self.sink.reopen()
+        for outlet in self._failover:
+            outlet.reopen()
+
     def _attempt(self, what: str, step: Callable[[], object]) -> None:
         try:
             step()

@@ -530,6 +530,29 @@ def test_close_closes_and_the_next_record_opens_again(tmp_path):
     logs.close()
 
 
+def test_a_handler_of_sighup_may_reopen_all_files(tmp_path, monkeypatch):
+    first, second, other = (tmp_path / name for name in ("first", "second", "other"))
+    broken = Lines()
+    broken.is_broken = True
+    routes = [Route(first), Route(second), Route(broken, failover=Route(other))]
+    logs = Logs(routes=routes)
+    logs.reopen()  # before anything is open
+    monkeypatch.setattr("obs.logs._files.monotonic", lambda: 1.0)  # no look of itself
+    logs.logger().info("a")
+    for path in (first, second, other):
+        path.rename(f"{path}.1")
+    before = signal.signal(signal.SIGHUP, lambda *_: logs.reopen())
+    try:
+        signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert not first.exists()
+    logs.logger().info("b")
+    for path in (first, second, other):
+        assert json.loads(path.read_text())["event"] == "b"
+    logs.close()
+
+
 def test_an_instance_flushes_and_closes_its_routes(tmp_path):
     sink = Lines()
     route = Route(sink, sample=Sample(1, 0), format="json")
