@@ -7,13 +7,13 @@ from typing import Any
 from obs._clock import Clock, SystemClock
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
-from obs.encoding import sane
 from obs.errors import type_name
 from obs.logs._descriptor import Descriptor
 from obs.logs._form import form_of, format_of
 from obs.logs._hold import REPLAYED, Held, Waiting, size_of
 from obs.logs._levels import NUMBERS, OFF
 from obs.logs._marks import marked
+from obs.logs._redacted import redacted
 from obs.logs._route import Route
 from obs.logs._sample import SUPPRESSED, Sampler
 from obs.model import LogRecord
@@ -163,7 +163,7 @@ class Outlet:
         """Make the line of a record; None where secrets may be left in it."""
         if self._redact is not None:
             try:
-                record, _ = sane(record, self._redact)
+                record = redacted(record, self._redact)
             except BaseException as raised:
                 if is_the_hosts(raised):
                     raise

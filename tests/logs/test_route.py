@@ -23,6 +23,7 @@ SINKS = (
     "needs 'stderr', 'stdout', a path, a descriptor, a file object or an exporter that "
     "pushes logs."
 )
+REDACT = "needs a Redactor(...), or None for none."
 NAMES = "needs a mapping of names to names."
 
 
@@ -61,6 +62,37 @@ class Mask:
 
     def text(self, text):
         return text.replace(self.secret, self.mask) if self.secret in text else text
+
+
+class NoMask(Mask):
+    mask = None
+
+    def __repr__(self):
+        return "<no mask>"
+
+
+class Fails(Mask):
+    """Fails at one name and at one text."""
+
+    def is_secret(self, name):
+        if name == "bad.name":
+            raise KeyError
+        return super().is_secret(name)
+
+    def text(self, text):
+        if "bad text" in text:
+            raise SystemExit
+        return super().text(text)
+
+
+UNMASKABLE = [
+    ("bad text", {}),
+    ("b", {"a": "bad text"}),
+    ("b", {"a": [{"b": "a bad text"}]}),
+    ("b", {"bad text": 1}),
+    ("b", {"bad.name": 1}),
+    ("b", {"a": {"bad.name": 1}, "b": 2}),
+]
 
 
 # --- arguments --------------------------------------------------------------------------
@@ -128,11 +160,12 @@ class Mask:
             {"rename": {"event": "x"}, "format": str},
             "format=a function does not go together with rename.",
         ),
-        ({"redact": True}, "redact got True, needs a Redactor or None."),
+        ({"redact": True}, f"redact got True, {REDACT}"),
         (
             {"redact": Mask},
-            "redact got <class 'tests.logs.test_route.Mask'>, needs a Redactor or None.",
+            f"redact got <class 'tests.logs.test_route.Mask'>, {REDACT}",
         ),
+        ({"redact": NoMask("x")}, f"redact got <NoMask>, {REDACT}"),
         (
             {
                 "sink": Pushes(),
@@ -453,16 +486,16 @@ def test_a_route_masks_where_the_instance_does_not():
     assert less.lines[0]["a"] == "blue"
 
 
-def test_where_masking_fails_the_record_is_left_out_of_that_route(capfd):
-    class Fails(Mask):
-        def text(self, text):
-            raise SystemExit
-
+@pytest.mark.parametrize(("event", "fields"), UNMASKABLE)
+def test_where_masking_fails_the_record_is_left_out_of_that_route(event, fields, capfd):
     bad, good = Lines(), Lines()
-    logs = Logs(routes=[Route(bad, redact=Fails("x")), Route(good)], redact=None)
-    logs.logger().info("a", b="c")
-    assert b"c" not in bad.data
-    assert good.events == ["a"]
+    logs = Logs(routes=[Route(bad, redact=Fails("blue")), Route(good)], redact=None)
+    logs.logger().info("a", b="blue")
+    logs.logger().info(event, **fields)
+    assert [(line["event"], line["b"]) for line in bad.lines] == [("a", "[masked]")]
+    assert good.events == ["a", event]
+    assert dropped(logs, "invalid") == 1
+    assert "The record is left out." in capfd.readouterr().err
 
 
 # --- sinks that fail --------------------------------------------------------------------
