@@ -10,7 +10,7 @@ from typing import IO, Any
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
-from obs.errors import DefinitionError, shown
+from obs.errors import shown
 from obs.logs._claim import Claim
 from obs.logs._files import LogFile, cannot_open, write_stream
 from obs.logs._kernel import at_once, descriptor_of, duplicated, has_room, pages, poll
@@ -39,8 +39,9 @@ class Descriptor:
 
     "stderr" and "stdout" are the descriptors 2 and 1. Where ``sys.stderr`` was put in
     another's place when this is opened (in Jupyter, under pytest) lines go to whatever
-    ``sys.stderr`` is at each line. The descriptor of a file object is duplicated: it stays
-    open when the object is closed. One that has none gets ``write`` and ``flush``.
+    ``sys.stderr`` is at each line. The descriptor of a plain file object is duplicated: it
+    stays open when the object is closed. One without gets ``write`` and ``flush``, as does
+    one that does not write to its descriptor what it was given: ``gzip.open``, UTF-16.
 
     A file is opened for appending at the first line, with mode 0640. About once a second
     a line looks whether the path still leads there; after ``logrotate`` has moved it lines
@@ -51,7 +52,8 @@ class Descriptor:
     lock. A forked child writes to the same descriptor and starts with nothing waiting.
 
     Args:
-        target: "stderr", "stdout", a path, a descriptor or a file object.
+        target: "stderr", "stdout", a path, a descriptor or a file object; a good one, as
+            ``Route`` has checked.
         diag: Counts what is lost, and says why.
         name: What losses are counted for.
 
@@ -61,13 +63,9 @@ class Descriptor:
         most: A line of so many bytes or fewer may be written by a plain ``os.write(fd,
             line)`` at this moment: give ``rest`` what that left, and ``write`` the line
             where it raises ``OSError``. 0 where lines have to go through ``write``.
-
-    Raises:
-        DefinitionError: The target is none.
     """
 
     def __init__(self, target: Target, diag: Diag, *, name: str) -> None:
-        _check(name, target)
         self.name = name
         self.fd = -1
         self.most = 0
@@ -83,17 +81,6 @@ class Descriptor:
         self._claim = Claim()
         self._waiting: deque[tuple[bytes, bool]] = deque()
         on_fork(self)
-
-    def open(self) -> None:
-        """Find or open the descriptor; the first line does so otherwise.
-
-        Raises:
-            StartFailed: The file cannot be opened.
-        """
-        try:
-            self._make_ready()
-        except OSError as error:
-            raise cannot_open(self.name, os.fspath(self._target), error) from None
 
     def write(self, line: bytes) -> bool:
         """Write a line.
@@ -153,7 +140,10 @@ class Descriptor:
         if lost:
             self._waiting.clear()
             self._diag.dropped("logs", "closed", lost, exporter=self.name)
-        self._close_own()
+        try:
+            self._close_own()
+        except OSError as error:  # who makes a daemon has closed it; a full remote disk
+            self._lost(error, "closing")
 
     def __del__(self) -> None:
         """Close what nobody can write to any more."""
@@ -333,12 +323,12 @@ class Descriptor:
             return self._lost(error)
         return True
 
-    def _lost(self, error: BaseException) -> bool:
+    def _lost(self, error: BaseException, what: str = "writing") -> bool:
         if is_the_hosts(error):
             raise error
         self._diag.dropped("logs", "export_failed", exporter=self.name)
         why = error.strerror if isinstance(error, OSError) else None
-        text = f"logs {self.name!r}: writing failed: {why or shown(error)}."
+        text = f"logs {self.name!r}: {what} failed: {why or shown(error)}."
         self._diag.say(f"logs {self.name} failed", text)
         return False
 
@@ -346,21 +336,10 @@ class Descriptor:
         if is_the_hosts(error):
             raise error
         self._diag.dropped("logs", "export_failed", exporter=self.name)
-        text = str(cannot_open(self.name, os.fspath(self._target), error))
+        if self._file is None:
+            why = f"cannot duplicate its descriptor: {error.strerror}."
+        else:
+            why = cannot_open(self._file.path, error)
+        text = f"logs {self.name!r}: {why}"
         self._diag.say(f"logs {self.name} failed", text)
         return False
-
-
-def _check(name: str, target: object) -> None:
-    is_good = callable(getattr(target, "write", None))
-    if isinstance(target, str | os.PathLike):
-        path = os.fspath(target)
-        is_good = isinstance(path, str) and bool(path) and "\0" not in path
-    elif type(target) is int:
-        is_good = 0 <= target < 2**31
-    if not is_good:
-        text = (
-            f"logs {name!r}: the target got {shown(target)}, needs 'stderr', 'stdout', a "
-            "path, a descriptor or a file object."
-        )
-        raise DefinitionError(text)

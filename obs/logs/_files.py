@@ -5,8 +5,6 @@ import os
 from time import monotonic
 from typing import Any
 
-from obs.errors import StartFailed
-
 _FLAGS = (
     os.O_WRONLY
     | os.O_APPEND
@@ -93,13 +91,12 @@ class LogFile:
             return True  # rights were given up since: the descriptor still works
 
 
-def cannot_open(name: str, path: str, error: OSError) -> StartFailed:
+def cannot_open(path: str, error: OSError) -> str:
     """Say why a file cannot be opened, and what to do."""
     folder = os.path.dirname(path) or "."
-    text = f"logs {name!r}: cannot open {path!r}: "
     if not os.path.isdir(folder):
-        return StartFailed(f"{text}there is no directory {folder!r}. Make it.")
-    return StartFailed(f"{text}{error.strerror}.")
+        return f"cannot open {path!r}: there is no directory {folder!r}. Make it."
+    return f"cannot open {path!r}: {error.strerror}."
 
 
 def write_stream(stream: Any, line: bytes) -> None:

@@ -1,6 +1,7 @@
 """What the kernel knows of a descriptor: how long a line may be, how much room there is."""
 
 import contextlib
+import io
 import os
 import select
 import sys
@@ -11,6 +12,7 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
+_UTF_8 = ("utf-8", "utf8")
 _PAGE = 4096
 _SPARE_PAGES = 4
 """For short lines of other threads that are on their way already."""
@@ -26,13 +28,28 @@ def descriptor_of(stream: Any) -> int:
 
 
 def duplicated(stream: Any) -> int:
-    """Give a descriptor of our own to what is behind a file object, -1 for nothing."""
-    fd = descriptor_of(stream)
+    """Give a descriptor of our own to a file object's file, -1 where it has none.
+
+    None has what encodes, compresses or encrypts on the way: past it, the file would be
+    broken.
+    """
+    fd = descriptor_of(stream) if _is_plain(stream) else -1
     if fd < 0:
         return -1
     with contextlib.suppress(Exception):
         stream.flush()  # what it holds came first
     return os.dup(fd)
+
+
+def _is_plain(stream: Any) -> bool:
+    """Whether what is written to a file object gets to its descriptor as it is."""
+    if type(stream) is io.TextIOWrapper:
+        if stream.encoding.lower() not in _UTF_8:
+            return False
+        stream = stream.buffer
+    if type(stream) is io.BufferedWriter:
+        stream = stream.raw
+    return type(stream) is io.FileIO
 
 
 def at_once(fd: int) -> int:

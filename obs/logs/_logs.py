@@ -279,6 +279,14 @@ class Logs(Unique):
         for outlet in self.outlets:
             outlet.close()
 
+    def reopen(self) -> None:
+        """Have the files of routes opened anew before their next lines.
+
+        Threads: any. It only sets flags, so a handler of SIGHUP may call it.
+        """
+        for outlet in self.outlets:
+            outlet.reopen()
+
     def end_request(self, request: object, *, is_failed: bool) -> None:
         """Write what routes hold of a request that has failed, else forget it.
 

@@ -7,13 +7,13 @@ from typing import Any
 from obs._clock import Clock, SystemClock
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
-from obs.encoding import sane
 from obs.errors import type_name
 from obs.logs._descriptor import Descriptor
 from obs.logs._form import form_of, format_of
 from obs.logs._hold import REPLAYED, Held, Waiting, size_of
 from obs.logs._levels import NUMBERS, OFF
 from obs.logs._marks import marked
+from obs.logs._redacted import redacted
 from obs.logs._route import Route
 from obs.logs._sample import SUPPRESSED, Sampler
 from obs.model import LogRecord
@@ -120,19 +120,33 @@ class Outlet:
             self.held.put(request, Waiting(record, size, uncounted))
 
     def flush(self) -> None:
-        """Report what was left out, and write what waits."""
+        """Report what was left out, and write what waits; what fails is said."""
         if self._sampler is not None:
-            self._sampler.flush()
-        self.sink.flush()
+            self._attempt("flush", self._sampler.flush)
+        self._attempt("flush", self.sink.flush)
         for outlet in self._failover:
             outlet.flush()
 
     def close(self) -> None:
         """Do so, and close what was opened here; the next line opens it again."""
         self.flush()
-        self.sink.close()
+        self._attempt("close", self.sink.close)
         for outlet in self._failover:
             outlet.close()
+
+    def reopen(self) -> None:
+        """Have files opened anew before the next line."""
+        self.sink.reopen()
+        for outlet in self._failover:
+            outlet.reopen()
+
+    def _attempt(self, what: str, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
+            self._failed(what, raised, "Lines may be lost.")
 
     def _is_kept(self, record: LogRecord) -> bool:
         if self._keep is None:
@@ -149,7 +163,7 @@ class Outlet:
         """Make the line of a record; None where secrets may be left in it."""
         if self._redact is not None:
             try:
-                record, _ = sane(record, self._redact)
+                record = redacted(record, self._redact)
             except BaseException as raised:
                 if is_the_hosts(raised):
                     raise

@@ -10,6 +10,7 @@ from obs.logs._levels import OFF, level_number
 from obs.logs._sample import Sample
 from obs.model import LogRecord
 from obs.protocols import PushExporter
+from obs.redact import check_redact
 
 FORMATS = ("auto", "json", "logfmt", "terminal")
 WITHOUT_NAMES = frozenset({"terminal"})
@@ -71,7 +72,8 @@ class Route:
         self.sample = _sample(sample)
         self.failover = _failover(failover)
         self.rename = _rename(rename, format)
-        self.redact = _redact(redact)
+        check_redact(redact, "Route: ")
+        self.redact = redact
         self.hold = OFF if hold is None else level_number("Route: hold", hold)
         if self.exporter is not None:
             lines: dict[str, object] = {
@@ -90,7 +92,7 @@ def _exporter(sink: Any) -> PushExporter | None:
         path = os.fspath(sink)
         is_good = isinstance(path, str) and bool(path) and "\0" not in path
     elif type(sink) is int:
-        is_good = sink >= 0
+        is_good = 0 <= sink < 2**31
     elif _pushes_logs(sink):
         found: PushExporter = sink
         return found
@@ -181,17 +183,6 @@ def _rename(rename: Any, format: Format) -> dict[str, str]:
             text = f"Route: rename gives {other!r} and {name!r} one name, {shared}."
             raise DefinitionError(text)
     return names
-
-
-def _redact(redact: Any) -> Redaction | None:
-    is_good = callable(getattr(redact, "text", None)) and callable(
-        getattr(redact, "is_secret", None)
-    )
-    if redact is not None and (not is_good or isinstance(redact, type)):
-        text = f"Route: redact got {shown(redact)}, needs a Redactor or None."
-        raise DefinitionError(text)
-    found: Redaction | None = redact
-    return found
 
 
 def _refuse(what: str, names: list[str]) -> None:

@@ -1,12 +1,12 @@
 """An exporter as the sink of a route: its lane gets all records, it gets what passes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
-from obs.encoding import sane
 from obs.errors import DefinitionError, type_name
 from obs.logs._levels import NUMBERS
+from obs.logs._redacted import redacted
 from obs.logs._route import Route
 from obs.model import Ack, Batch, LogRecord, Payload
 from obs.protocols import PushExporter
@@ -24,7 +24,7 @@ class RoutedExporter:
     Args:
         exporter: What sends.
         route: The route.
-        diag: Counts what ``keep`` raises.
+        diag: Counts and says what ``keep`` raises; what ``redact`` raises is said.
     """
 
     signals = frozenset({"logs"})
@@ -39,19 +39,20 @@ class RoutedExporter:
     def encode(self, batch: Batch) -> Iterator[Payload]:
         """Yield the bodies of what passes."""
         records: Sequence[LogRecord] = batch.records
-        places = [at for at, record in enumerate(records) if self._passes(record)]
+        places, passing, bad = self._chosen(records)
         if not places:
-            yield Payload(b"", 0, {FILTERED: len(records)})
+            yield Payload(b"", 0, _left_out(len(records), len(bad)))
             return
-        passing = [self._redacted(records[at]) for at in places]
         at = first = 0
         for payload in self._exporter.encode(batch._replace(records=passing)):
             # It stands for the records up to the next one that passes, all told.
             after = first + payload.records + sum(payload.dropped.values())
             end = places[after] if after < len(places) else len(records)
-            filtered = end - at - (min(after, len(places)) - first)
+            left_out = end - at - (min(after, len(places)) - first)
+            n_bad = sum([at <= place < end for place in bad])
             at, first = end, after
-            yield payload._replace(dropped={**payload.dropped, FILTERED: filtered})
+            dropped = _left_out(left_out, n_bad, payload.dropped)
+            yield payload._replace(dropped=dropped)
 
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Send one body."""
@@ -60,6 +61,22 @@ class RoutedExporter:
     def close(self, deadline: float) -> None:
         """Let go of connections."""
         self._exporter.close(deadline)
+
+    def _chosen(
+        self, records: Sequence[LogRecord]
+    ) -> tuple[list[int], list[LogRecord], list[int]]:
+        """Give the places of what goes, that itself, and the places of what cannot go."""
+        places, passing, bad = [], [], []
+        for at, record in enumerate(records):
+            if not self._passes(record):
+                continue
+            found = self._redacted(record)
+            if found is None:
+                bad.append(at)
+            else:
+                places.append(at)
+                passing.append(found)
+        return places, passing, bad
 
     def _passes(self, record: LogRecord) -> bool:
         route = self._route
@@ -76,9 +93,27 @@ class RoutedExporter:
             self._diag.say("invalid", text, once=f"keep {self.name}")
             return True
 
-    def _redacted(self, record: LogRecord) -> LogRecord:
+    def _redacted(self, record: LogRecord) -> LogRecord | None:
+        """Give a record as the route masks it; None where secrets may be left in it."""
         redact = self._route.redact
-        return record if redact is None else sane(record, redact)[0]
+        try:
+            return record if redact is None else redacted(record, redact)
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
+            text = f"logs {self.name!r}: redact raised a {type_name(raised)}. "
+            text += "The record is left out."
+            self._diag.say("invalid", text, once=f"redact {self.name}")
+            return None
+
+
+def _left_out(
+    n: int, n_invalid: int, dropped: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Give what is dropped with ``n`` more, of which some could not be redacted."""
+    found = {**(dropped or {}), FILTERED: n - n_invalid}
+    if n_invalid:
+        found["invalid"] = found.get("invalid", 0) + n_invalid
 
 
 def routed_exporters(

@@ -1,14 +1,14 @@
 """Takes what is logged by structlog's loggers into ours; the one module that imports it."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 from structlog.contextvars import merge_contextvars
 
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
 from obs.logs._levels import BY_NAME, NUMBERS, level_of
-from obs.logs._logger import ALIASES
+from obs.logs._logger import ALIASES, Logger
 from obs.logs._record import Processor
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def configure(logs: "Logs", processors: Iterable[Processor]) -> None:
 
     structlog.configure(
         processors=[merge_contextvars, *chain, _hand_on],
-        wrapper_class=Bound,
+        wrapper_class=type("Bound", (Bound,), {"logs": logs}),
         context_class=dict,
         logger_factory=make,
     )
@@ -44,9 +44,20 @@ def _hand_on(logger: Any, method: str, event: Any) -> Any:
 
 
 class Bound(structlog.BoundLoggerBase):
-    """A bound logger of structlog's around one of ours, whose levels count."""
+    """A bound logger of structlog's around one of ours, whose levels count.
 
+    Around another (``wrap_logger(logging.getLogger("shop"))``), one of ours of its name
+    stands in its place.
+    """
+
+    logs: ClassVar["Logs"]
     _logger: Any
+
+    def __init__(self, logger: Any, processors: Any, context: Any) -> None:
+        if not isinstance(logger, Logger):
+            name = getattr(logger, "name", "")
+            logger = self.logs.logger(name if isinstance(name, str) else "")
+        super().__init__(logger, processors, context)
 
     def exception(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
         """Log at level error, with the exception that is being handled."""

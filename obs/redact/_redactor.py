@@ -114,8 +114,12 @@ class _Known(dict[str, bool]):
         return found
 
 
-def check_redact(given: Any) -> None:
+def check_redact(given: Any, whose: str = "") -> None:
     """Check what masks secrets.
+
+    Args:
+        given: What came as ``redact``.
+        whose: What the error's text begins with.
 
     Raises:
         DefinitionError: It is neither None nor like a ``Redactor``.
@@ -126,7 +130,7 @@ def check_redact(given: Any) -> None:
         and callable(getattr(given, "text", None))
     )
     if isinstance(given, type) or (given is not None and not is_like):
-        text = f"redact got {shown(given)}, needs a Redactor(...), or None for none."
+        text = f"{whose}redact got {shown(given)}, needs a Redactor(...), or None for none."
         raise DefinitionError(text)
 
 

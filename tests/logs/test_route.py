@@ -23,6 +23,7 @@ SINKS = (
     "needs 'stderr', 'stdout', a path, a descriptor, a file object or an exporter that "
     "pushes logs."
 )
+REDACT = "needs a Redactor(...), or None for none."
 NAMES = "needs a mapping of names to names."
 
 
@@ -63,6 +64,37 @@ class Mask:
         return text.replace(self.secret, self.mask) if self.secret in text else text
 
 
+class NoMask(Mask):
+    mask = None
+
+    def __repr__(self):
+        return "<no mask>"
+
+
+class Fails(Mask):
+    """Fails at one name and at one text."""
+
+    def is_secret(self, name):
+        if name == "bad.name":
+            raise KeyError
+        return super().is_secret(name)
+
+    def text(self, text):
+        if "bad text" in text:
+            raise SystemExit
+        return super().text(text)
+
+
+UNMASKABLE = [
+    ("bad text", {}),
+    ("b", {"a": "bad text"}),
+    ("b", {"a": [{"b": "a bad text"}]}),
+    ("b", {"bad text": 1}),
+    ("b", {"bad.name": 1}),
+    ("b", {"a": {"bad.name": 1}, "b": 2}),
+]
+
+
 # --- arguments --------------------------------------------------------------------------
 
 
@@ -75,6 +107,7 @@ class Mask:
         ({"sink": b"path"}, f"sink got b'path', {SINKS}"),
         ({"sink": -1}, f"sink got -1, {SINKS}"),
         ({"sink": True}, f"sink got True, {SINKS}"),
+        ({"sink": 2**31}, f"sink got 2147483648, {SINKS}"),
         ({"sink": Lines}, f"sink got <class 'tests.logs.routing.Lines'>, {SINKS}"),
         ({"sink": PushesSpans()}, f"sink got <PushesSpans>, {SINKS}"),
         (
@@ -127,11 +160,12 @@ class Mask:
             {"rename": {"event": "x"}, "format": str},
             "format=a function does not go together with rename.",
         ),
-        ({"redact": True}, "redact got True, needs a Redactor or None."),
+        ({"redact": True}, f"redact got True, {REDACT}"),
         (
             {"redact": Mask},
-            "redact got <class 'tests.logs.test_route.Mask'>, needs a Redactor or None.",
+            f"redact got <class 'tests.logs.test_route.Mask'>, {REDACT}",
         ),
+        ({"redact": NoMask("x")}, f"redact got <NoMask>, {REDACT}"),
         (
             {
                 "sink": Pushes(),
@@ -452,16 +486,16 @@ def test_a_route_masks_where_the_instance_does_not():
     assert less.lines[0]["a"] == "blue"
 
 
-def test_where_masking_fails_the_record_is_left_out_of_that_route(capfd):
-    class Fails(Mask):
-        def text(self, text):
-            raise SystemExit
-
+@pytest.mark.parametrize(("event", "fields"), UNMASKABLE)
+def test_where_masking_fails_the_record_is_left_out_of_that_route(event, fields, capfd):
     bad, good = Lines(), Lines()
-    logs = Logs(routes=[Route(bad, redact=Fails("x")), Route(good)], redact=None)
-    logs.logger().info("a", b="c")
-    assert b"c" not in bad.data
-    assert good.events == ["a"]
+    logs = Logs(routes=[Route(bad, redact=Fails("blue")), Route(good)], redact=None)
+    logs.logger().info("a", b="blue")
+    logs.logger().info(event, **fields)
+    assert [(line["event"], line["b"]) for line in bad.lines] == [("a", "[masked]")]
+    assert good.events == ["a", event]
+    assert dropped(logs, "invalid") == 1
+    assert "The record is left out." in capfd.readouterr().err
 
 
 # --- sinks that fail --------------------------------------------------------------------
@@ -529,6 +563,29 @@ def test_close_closes_and_the_next_record_opens_again(tmp_path):
     logs.close()
 
 
+def test_a_handler_of_sighup_may_reopen_all_files(tmp_path, monkeypatch):
+    first, second, other = (tmp_path / name for name in ("first", "second", "other"))
+    broken = Lines()
+    broken.is_broken = True
+    routes = [Route(first), Route(second), Route(broken, failover=Route(other))]
+    logs = Logs(routes=routes)
+    logs.reopen()  # before anything is open
+    monkeypatch.setattr("obs.logs._files.monotonic", lambda: 1.0)  # no look of itself
+    logs.logger().info("a")
+    for path in (first, second, other):
+        path.rename(f"{path}.1")
+    before = signal.signal(signal.SIGHUP, lambda *_: logs.reopen())
+    try:
+        signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert not first.exists()
+    logs.logger().info("b")
+    for path in (first, second, other):
+        assert json.loads(path.read_text())["event"] == "b"
+    logs.close()
+
+
 def test_an_instance_flushes_and_closes_its_routes(tmp_path):
     sink = Lines()
     route = Route(sink, sample=Sample(1, 0), format="json")
@@ -541,3 +598,47 @@ def test_an_instance_flushes_and_closes_its_routes(tmp_path):
     log.info("a")
     tel.close()
     assert sink.events == ["a", "log.sampled", "log.sampled"]
+
+
+@pytest.mark.parametrize("step", ["flush", "close"])
+def test_what_fails_is_said_and_the_rest_is_flushed_and_closed(
+    step, capfd, monkeypatch
+):
+    first, second, recorder = Lines(), Lines(), Recorder()
+    given = {"sample": Sample(1, 0), "format": "json"}
+    tel = Obs(
+        "shop",
+        runtime=False,
+        exporters=[recorder],
+        routes=[Route(first, **given), Route(second, **given)],
+        clock=FakeClock(),
+    )
+    tel.start()
+    for _ in range(2):
+        tel.logger().info("a")
+    for fails in ("flush", "close"):
+        monkeypatch.setattr(tel.logs.outlets[0].sink, fails, raising_oserror)
+    getattr(tel, step)()
+    tel.close()
+    assert recorder.is_closed
+    assert second.events == ["a", "log.sampled"]
+    assert dropped(tel.logs, "invalid") >= 1
+    text = "logs 'stream': flush raised a OSError. Lines may be lost."
+    assert text in capfd.readouterr().err
+
+
+def raising_oserror():
+    raise OSError
+
+
+class Recorder:
+    """An exporter that notes that it was closed."""
+
+    name = "recorder"
+    is_closed = False
+
+    def start(self, source):
+        pass
+
+    def close(self, deadline):
+        self.is_closed = True

@@ -13,7 +13,7 @@ from obs.logs import Logs, Route
 from obs.logs._routed import RoutedExporter
 from obs.model import Batch, Delivery, LogRecord, Payload, Resource
 from tests.delivery.scripted import Scripted
-from tests.logs.test_route import Mask
+from tests.logs.test_route import UNMASKABLE, Fails, Mask
 
 
 def events(exporter):
@@ -150,6 +150,33 @@ def test_what_keep_raises_is_counted_and_the_record_is_sent(capfd):
     assert diag.dropped_counts()["logs", "scripted", "invalid"] == 1
     text = "logs 'scripted': keep raised a KeyError. The record is kept."
     assert text in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("event", "fields"), UNMASKABLE)
+def test_where_masking_fails_the_record_is_not_sent_and_counted(
+    event, fields, started, capfd
+):
+    exporter = Remembers(most=1)
+    route = Route(exporter, keep=lambda it: it.event != "left", redact=Fails("blue"))
+    tel = started(route, redact=None)
+    for name, its in (("a", {}), (event, fields), ("left", {}), ("c", {})):
+        tel.logger().info(name, **its)
+    tel.flush(5)
+    assert [name for body in exporter.bodies for name in body] == ["a", "c"]
+    ledger = books(tel)
+    assert (ledger.dropped["filtered"], ledger.dropped["invalid"]) == (1, 1)
+    assert ledger.produced == 4
+    text = "logs 'scripted': redact raised a "
+    assert text in capfd.readouterr().err
+
+
+def test_nothing_but_what_cannot_be_masked():
+    exporter = Remembers()
+    route = Route(exporter, level="info", redact=Fails("blue"))
+    records = [LogRecord(1, "info", "bad text"), LogRecord(2, "debug", "low")]
+    batch = Batch("logs", Resource({}), records=records)
+    (payload,) = RoutedExporter(exporter, route, Diag()).encode(batch)
+    assert payload == Payload(b"", 0, {"filtered": 1, "invalid": 1})
 
 
 def test_two_exporters_of_one_name_are_refused():

@@ -48,6 +48,27 @@ def test_a_logger_without_a_name(configured, written):
     assert [it.get("logger") for it in written.lines()] == [None, None, "std"]
 
 
+@pytest.mark.parametrize(
+    ("wrapped", "name"),
+    [
+        (logging.getLogger("std"), "std"),
+        (structlog.PrintLogger(), None),
+        (type("Odd", (), {"name": 5})(), None),
+    ],
+)
+def test_a_logger_around_one_that_is_not_ours_logs_by_its_name(
+    wrapped, name, configured, written, capfd
+):
+    log = structlog.wrap_logger(wrapped, a=1)
+    log.info("x")
+    log.bind(b=2).error("y")
+    first, second = written.lines()
+    assert (first["event"], first["a"], first.get("logger")) == ("x", 1, name)
+    assert (second["event"], second["b"], second.get("logger")) == ("y", 2, name)
+    assert log.bind().get_effective_level() == 20
+    assert "".join(capfd.readouterr()) == ""
+
+
 LEVELS = ("trace", "debug", "info", "warning", "error", "critical")
 
 
