@@ -146,7 +146,9 @@ def described(error: BaseException, message: str) -> dict[str, Any]:
     }
     try:
         found["exception.stacktrace"] = Stack(error)
-    except Exception:  # noqa: BLE001 - near the recursion limit
+    except BaseException as raised:  # near the recursion limit
+        if is_the_hosts(raised):
+            raise
         found["exception.stacktrace"] = ""
     return found
 

@@ -71,7 +71,9 @@ def processed(
     for processor in processors:
         try:
             given = processor(None, level, found)
-        except Exception as raised:  # noqa: BLE001 - a foreign function
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
             if any(kind.__name__ == "DropEvent" for kind in type(raised).__mro__):
                 return None
             failed(f"a processor raised a {type_name(raised)}.")

@@ -71,9 +71,11 @@ tel.start()
 plain = instance()
 log = plain.logger("first")
 
-@tel.operation()
 def fails():
     1 + "text"
+
+if not sys.argv[2:]:  # what decorates has loaded more
+    fails = tel.operation()(fails)
 
 def record():
     log.info("list %s", "a", values=[1, {"a": 2.5}], none=None, odd=Odd(), é="\x1b")
