@@ -6,6 +6,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from obs._diag import Diag
+from obs._foreign import is_the_hosts
 from obs._outcome import FAILURES
 from obs.catalog import CATALOG, definitions
 from obs.delivery import Intake
@@ -130,7 +131,9 @@ class Listeners:
     def _hand(self, span: Span, receive: Callable[[SpanRecord], object]) -> None:
         try:
             receive(self._read(span))
-        except Exception as error:  # noqa: BLE001 - a foreign function
+        except BaseException as error:
+            if is_the_hosts(error):
+                raise
             diag = self._tracer.diag
             diag.dropped("traces", "export_failed")
             diag.say("listener", f"a span was not taken: {shown(error)}")

@@ -1,10 +1,14 @@
-"""Stacks of exceptions as text; loaded where finished spans are read (2 ms)."""
+"""Stacks of exceptions as text; loaded by ``renderers``."""
 
+import ast  # noqa: F401 - traceback imports it when it renders
+import tokenize  # noqa: F401 - so does linecache, since Python 3.13
 from itertools import islice
-from traceback import FrameSummary, StackSummary, TracebackException
+from traceback import FrameSummary, StackSummary, TracebackException, walk_stack
+from types import FrameType
 from typing import Any
 
-from obs._exceptions import Frame, Shot, Stack, type_name_of
+from obs._exceptions import FRAMES, Frame, Shot, Stack, type_name_of
+from obs._foreign import is_the_hosts
 
 
 class Frames(StackSummary):
@@ -36,8 +40,17 @@ def render(stack: Stack) -> str:
     """Give the text that Python would print; reads source files."""
     try:
         return "".join(_printed(stack.last).format())
-    except Exception:  # noqa: BLE001 - a metaclass; near the recursion limit
+    except BaseException as raised:  # of a metaclass; near the recursion limit
+        if is_the_hosts(raised):
+            raise
         return f"{type_name_of(stack.last.kind)}: {stack.last.message}\n"
+
+
+def render_calls(frame: FrameType | None) -> str:
+    """Give the text that ``logging`` has of a frame and those that called it."""
+    frames = StackSummary.extract(islice(walk_stack(frame), FRAMES))
+    frames.reverse()
+    return "Stack (most recent call last):\n" + "".join(frames.format()).rstrip("\n")
 
 
 def _printed(shot: Shot) -> TracebackException:

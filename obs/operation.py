@@ -291,8 +291,6 @@ class Operation:
             outcome = outcome_of(error, self._rules.ask, is_late=self._tracer.is_late())
             row = (self._name, outcome, error_type_of(error, outcome))
         ended = token.finish(error, outcome)
-        if outcome in FAILURES:
-            self._tell(token, args, kwargs, error, outcome, (ended - started) / 1e9)
         # What began before a fork is running in the parent too, and counted there.
         if started >= self._registry.forked_ns:
             self._in_flight.dec()
@@ -302,7 +300,11 @@ class Operation:
             series = self._children[row]
         except KeyError:
             series = self._block.find(row, {})
-        series.observe((ended - started) / 1e9)
+        seconds = (ended - started) / 1e9
+        series.observe(seconds)
+        # Last: what the host's signal handlers raise in it leaves the numbers right.
+        if outcome in FAILURES:
+            self._tell(token, args, kwargs, error, outcome, seconds)
 
     def _tell(
         self,

@@ -6,6 +6,7 @@ import signal
 import sys
 
 import pytest
+import structlog
 
 from obs import Obs
 from obs._foreign import digits_of, is_the_hosts, text_of
@@ -22,6 +23,10 @@ def function(number, frame):
     raise Interrupted
 
 
+def late(number, frame):
+    raise TimeoutError
+
+
 class Handler:
     def method(self, number, frame):
         raise SystemExit
@@ -32,11 +37,15 @@ class Handler:
 
 HANDLERS = [
     function,
+    late,
     lambda number, frame: sys.exit(0),
     Handler().method,
     Handler(),
     signal.default_int_handler,
 ]
+
+
+RAISED = (Interrupted, TimeoutError, SystemExit, KeyboardInterrupt)
 
 
 @pytest.fixture(params=HANDLERS, ids=lambda it: type(it).__name__)
@@ -102,13 +111,65 @@ def collector(tel):
     tel.snapshot()
 
 
+def noted(tel):
+    error = ValueError()
+    error.__notes__ = [Value()]
+    tel.logger().error("e", exc_info=error)
+
+
+def printed(tel):
+    class Meta(type):
+        __module__ = property(lambda cls: str(Value()))
+
+    class Unnamed(Exception, metaclass=Meta):
+        """Python asks its metaclass when it prints it."""
+
+    tel.logger().error("e", exc_info=Unnamed())
+
+
+def processor(tel):
+    tel.logs.add_processors(lambda logger, level, fields: {"a": str(Value())})
+    tel.logger().info("e")
+
+
+def log_listener(tel):
+    tel.logs.listen(lambda record: str(Value()))
+    tel.logger().info("e")
+
+
+def span_listener(tel):
+    class Listener:
+        name = "listener"
+
+        def start(self, source):
+            source.listen(lambda record: str(Value()))
+
+        def close(self, deadline=None):
+            pass
+
+    tel.attach(Listener())
+    tel.span("s").end()
+
+
+def structlog_s_processor(tel):
+    try:
+        tel.logs.configure_structlog([lambda logger, level, fields: str(Value())])
+        structlog.get_logger("a").info("e")
+    finally:
+        structlog.reset_defaults()
+
+
+CALLS = [
+    *(attribute, container, links, failure, callback, collector),
+    *(noted, printed, processor, log_listener, span_listener, structlog_s_processor),
+]
+
+
 @needs_signals
-@pytest.mark.parametrize(
-    "call", [attribute, container, links, failure, callback, collector]
-)
+@pytest.mark.parametrize("call", CALLS)
 def test_a_handler_s_exception_goes_on(call, handler):
     tel = Obs("x", exporters=[MemoryExporter()], runtime=False)
-    with tel.start(), pytest.raises((Interrupted, SystemExit, KeyboardInterrupt)):
+    with tel.start(), pytest.raises(RAISED):
         call(tel)
 
 

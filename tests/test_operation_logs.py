@@ -254,3 +254,15 @@ def test_near_the_recursion_limit_the_error_goes_on(tel):
 def test_a_wrong_route_is_refused_before_anything_is_decorated():
     with pytest.raises(DefinitionError):
         Obs("t", routes=[None])
+
+
+def test_ctrl_c_while_it_is_told_leaves_the_numbers_right(tel):
+    def interrupt(logger, level, fields):
+        raise KeyboardInterrupt
+
+    tel.logs.add_processors(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fail(tel)()
+    snapshot = tel.snapshot()
+    assert [point.value for point in snapshot["operation.in_flight"].points] == [0]
+    assert [point.count for point in snapshot["operation.duration"].points] == [1]

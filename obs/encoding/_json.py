@@ -19,10 +19,11 @@ def json_line(data: Any) -> bytes:
     Args:
         data: A dictionary of this package's functions, or another plain value.
     """
-    line = _dumps()(data)
-    return _CONTROLS.sub(_escape, line) + b"\n"
+    dumps, newline = dumper()
+    return _CONTROLS.sub(_escape, dumps(data, None, newline))
 
 
+@cache
 def dumper() -> tuple[Callable[[Any, None, int], bytes], int]:
     """Give the quickest that does what ``json_line`` does, of values that need no escapes.
 
@@ -33,10 +34,22 @@ def dumper() -> tuple[Callable[[Any, None, int], bytes], int]:
         ``partial``: that would double what it costs.)
     """
     try:
-        import orjson  # noqa: PLC0415 - on first use, and only where it is installed
+        from importlib.util import find_spec  # noqa: PLC0415 - on first use, as the rest
+
+        if find_spec("orjson") is None:
+            return _standard_line, 0
+        # What orjson's C code imports, first: the process dies of what a signal handler
+        # raises in there (orjson 3.13).
+        import dataclasses  # noqa: F401, PLC0415 - see above
+        import datetime  # noqa: F401, PLC0415
+        import enum  # noqa: F401, PLC0415
+        import json  # noqa: F401, PLC0415
+        import uuid  # noqa: F401, PLC0415
+
+        from orjson import OPT_APPEND_NEWLINE, dumps  # noqa: PLC0415
     except ImportError:
         return _standard_line, 0
-    return orjson.dumps, orjson.OPT_APPEND_NEWLINE
+    return dumps, OPT_APPEND_NEWLINE
 
 
 def _standard_line(value: Any, default: None, option: int) -> bytes:
@@ -45,15 +58,6 @@ def _standard_line(value: Any, default: None, option: int) -> bytes:
 
 def _escape(found: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(found[0].decode())
-
-
-@cache
-def _dumps() -> Callable[[Any], bytes]:
-    try:
-        import orjson  # noqa: PLC0415 - on first use, and only where it is installed
-    except ImportError:
-        return _standard
-    return orjson.dumps
 
 
 def _standard(value: Any) -> bytes:

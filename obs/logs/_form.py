@@ -47,11 +47,11 @@ def form_of(
         diag: Counts what a function of the user's raises.
         name: The route's.
     """
+    json_line({})  # it imports at first use: not where a record is made
     if format == "terminal":
         color = wants_color(_stream_of(sink), os.environ)
         return lambda record: f"{terminal_line(record, color=color)}\n".encode()
     line = logfmt_pairs if format == "logfmt" else json_line
-    line({})  # it imports at first use: not where a signal handler could interrupt that
     form: Form = lambda record: line(log_dict(record, service, is_sane=True))  # noqa: E731
     if rename:
         names = Names(rename)

@@ -458,7 +458,9 @@ class Logs(Unique):
         for receive in self._receivers:
             try:
                 receive(record)
-            except Exception as error:  # noqa: BLE001 - a foreign function
+            except BaseException as error:
+                if is_the_hosts(error):
+                    raise
                 self.failed(f"a listener raised a {type_name(error)}.")
 
     def writes_to_stderr(self) -> bool:

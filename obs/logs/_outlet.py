@@ -6,6 +6,7 @@ from typing import Any
 
 from obs._clock import Clock, SystemClock
 from obs._diag import Diag
+from obs._exceptions import renderers
 from obs._foreign import is_the_hosts
 from obs.errors import type_name
 from obs.logs._descriptor import Descriptor
@@ -62,6 +63,7 @@ class Outlet:
         self._diag = diag
         self._keep, self._redact, self._count = route.keep, route.redact, count
         format = format_of(auto if route.format == "auto" else route.format, sink)
+        renderers()  # imported here: not where a record is made
         self._form = form_of(format, sink, route.rename, service, diag, name)
         clock = clock or SystemClock()
         self._sampler = None

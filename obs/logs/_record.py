@@ -3,17 +3,15 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
 from types import FrameType
 from typing import Any, TypeAlias
 
-from obs._exceptions import described, message_of
+from obs._exceptions import described, message_of, renderers
 from obs._foreign import is_the_hosts
 from obs.errors import type_name
 
 _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _PASSED_OVER = (os.sep + "structlog" + os.sep, os.sep + "logging" + os.sep)
-_FRAMES = 64
 _SPECIAL = frozenset({"caller", "exc_info", "stack_info"})
 Processor: TypeAlias = Callable[[Any, str, dict[str, Any]], Any]
 """As structlog has it: called with a logger, the level's name, event and fields."""
@@ -73,7 +71,9 @@ def processed(
     for processor in processors:
         try:
             given = processor(None, level, found)
-        except Exception as raised:  # noqa: BLE001 - a foreign function
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
             if any(kind.__name__ == "DropEvent" for kind in type(raised).__mro__):
                 return None
             failed(f"a processor raised a {type_name(raised)}.")
@@ -101,7 +101,8 @@ def resolve(fields: dict[str, Any]) -> dict[str, Any]:
         del found["caller"]
         found.update(_place(_caller()))
     if found.pop("stack_info", None):
-        found["stack"] = _stack(_caller())
+        _, render_calls = renderers()
+        found["stack"] = render_calls(_caller())
     error = _error(found.pop("exc_info", None))
     if error is not None:
         found.update(exception_fields(error))
@@ -110,12 +111,9 @@ def resolve(fields: dict[str, Any]) -> dict[str, Any]:
 
 def exception_fields(error: BaseException) -> dict[str, Any]:
     """Give the three fields that tell of an exception."""
+    render, _ = renderers()
     fields = described(error, message_of(error))
     stack = fields["exception.stacktrace"]
-    try:
-        from obs._stacks import render  # noqa: PLC0415 - traceback, tokenize: 2 ms
-    except ImportError:  # the interpreter is going down
-        stack = None
     fields["exception.stacktrace"] = render(stack) if stack else ""
     return fields
 
@@ -151,11 +149,3 @@ def _place(frame: FrameType | None) -> dict[str, Any]:
         "code.line.number": frame.f_lineno,
         "code.function.name": frame.f_code.co_qualname,
     }
-
-
-def _stack(frame: FrameType | None) -> str:
-    from traceback import StackSummary, walk_stack  # noqa: PLC0415 - 2 ms
-
-    frames = StackSummary.extract(islice(walk_stack(frame), _FRAMES))
-    frames.reverse()
-    return "Stack (most recent call last):\n" + "".join(frames.format()).rstrip("\n")

@@ -114,6 +114,7 @@ def _left_out(
     found = {**(dropped or {}), FILTERED: n - n_invalid}
     if n_invalid:
         found["invalid"] = found.get("invalid", 0) + n_invalid
+    return found
 
 
 def routed_exporters(

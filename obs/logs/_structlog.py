@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import structlog
 from structlog.contextvars import merge_contextvars
 
+from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
 from obs.logs._levels import BY_NAME, NUMBERS, level_of
 from obs.logs._logger import ALIASES, Logger
@@ -103,7 +104,9 @@ class Bound(structlog.BoundLoggerBase):
             return
         except InvalidValue:
             raise
-        except Exception as raised:  # noqa: BLE001 - a foreign function
+        except BaseException as raised:
+            if is_the_hosts(raised):
+                raise
             logger.logs.failed(f"a processor raised a {type_name(raised)}.")
             given, named = (event,), {**self._context, **fields}
         getattr(logger, level)(*given, **named)

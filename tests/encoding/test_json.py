@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from obs.encoding import json_line
-from obs.encoding._json import _dumps, _standard
+from obs.encoding import dumper, json_line
+from obs.encoding._json import _standard, _standard_line
 from obs.encoding._values import Plain
 from tests.encoding.hostile import characters, values
 
@@ -17,9 +17,9 @@ from tests.encoding.hostile import characters, values
 @pytest.fixture
 def no_orjson(monkeypatch):
     monkeypatch.setitem(sys.modules, "orjson", None)
-    _dumps.cache_clear()
+    dumper.cache_clear()
     yield
-    _dumps.cache_clear()
+    dumper.cache_clear()
 
 
 @given(st.builds(lambda value: Plain(4_000).value(value), values))
@@ -41,11 +41,11 @@ def test_both_writers_write_a_number_alike(number):
 
 
 def test_orjson_writes_where_it_is_installed():
-    assert _dumps() is orjson.dumps
+    assert dumper() == (orjson.dumps, orjson.OPT_APPEND_NEWLINE)
 
 
 def test_the_standard_library_writes_where_it_is_not(no_orjson):
-    assert _dumps() is _standard
+    assert dumper() == (_standard_line, 0)
     line = json_line({"a": [1, 1e-5, None, True], "é": {"b": 'x"\n'}})
     assert line == '{"a":[1,0.00001,null,true],"é":{"b":"x\\"\\n"}}\n'.encode()
 

@@ -38,8 +38,8 @@ class Unspeakable:
 @pytest.fixture(params=["orjson", "standard library"])
 def encoder(request, monkeypatch):
     if request.param == "standard library":
-        monkeypatch.setattr(_json, "_dumps", lambda: _json._standard)
         line = _json._standard_line, 0
+        monkeypatch.setattr(_json, "dumper", lambda: line)
         monkeypatch.setattr("obs.logs._logger.dumper", lambda: line)
 
 

@@ -8,6 +8,7 @@ import builtins
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,72 @@ def test_no_recording_call_imports() -> None:
     found = {call: modules for call, *modules in in_fresh(f"{__name__}:imports")}
     assert found.keys() == CALLS.keys()
     assert {c: m for c, m in found.items() if m and m != READING.get(c)} == {}
+
+
+FIRST_RECORDS = """
+import os, sys
+sys.modules.update(dict.fromkeys(sys.argv[2:]))  # None: not installed
+from obs import Obs
+from obs.logs import Route
+from obs.testing import MemoryExporter
+
+def form(record):
+    return 1  # no line: it goes as JSON
+
+format = form if sys.argv[1] == "a function" else sys.argv[1]
+def instance(**more):
+    return Obs("first", routes=[Route(os.devnull, format=format)], runtime=False, **more)
+
+class Odd:
+    def __repr__(self):
+        return "Bearer abcdefghijklmnopqrstuvwxyz"
+
+tel = instance(exporters=[MemoryExporter()])
+tel.start()
+plain = instance()
+log = plain.logger("first")
+
+def fails():
+    1 + "text"
+
+if not sys.argv[2:]:  # what decorates has loaded more
+    fails = tel.operation()(fails)
+
+def record():
+    log.info("list %s", "a", values=[1, {"a": 2.5}], none=None, odd=Odd(), é="\x1b")
+    log.info("secret", url="postgres://a:b@c/d?token=e", card="4111 1111 1111 1111")
+    log.info("Bearer abcdefghijklmnopqrstuvwxyz", password="text", size=1 << 70)
+    log.info("place", caller=True, stack_info=True)
+    log.info("fields", **{"a b": 1, "event": 2, "level": 3, "": 4})
+    for call in (fails, lambda: compile("a b", "no file", "exec"), lambda: [][1]):
+        try:
+            call()
+        except Exception as error:
+            log.exception("failed")
+            try:
+                raise ExceptionGroup("all", [error]) from error
+            except ExceptionGroup:
+                log.exception("failed together")
+
+before = set(sys.modules)
+record()
+print(*sorted(set(sys.modules) - before))
+"""
+"""Makes records of each kind, and prints which modules that has loaded."""
+
+
+@pytest.mark.parametrize("missing", [[], ["orjson"]], ids=["orjson", "no orjson"])
+@pytest.mark.parametrize("format", ["json", "logfmt", "terminal", "a function"])
+def test_the_first_records_load_no_module(
+    format: str, missing: list[str], tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"  # a file: of its lines the stacks are made
+    program.write_text(FIRST_RECORDS, encoding="utf-8")
+    command = [sys.executable, str(program), format, *missing]
+    result = subprocess.run(
+        command, capture_output=True, timeout=SECONDS, check=False, text=True
+    )
+    assert (result.stdout.strip(), result.returncode) == ("", 0), result.stderr
 
 
 PROGRAM = """
