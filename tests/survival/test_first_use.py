@@ -5,6 +5,7 @@ another thread's import waits for ever.
 """
 
 import builtins
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -181,3 +182,34 @@ def test_a_first_bad_call_may_be_re_entered_and_forked(action: str) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
+
+
+INTERRUPTED = """
+import sys
+from obs.encoding import dumper
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            sys.meta_path.remove(self)
+            raise TimeoutError  # as a signal handler does
+
+sys.meta_path.insert(0, Finder())
+try:
+    dumper()
+except TimeoutError:
+    print("interrupted")
+import orjson
+assert dumper()[0] is orjson.dumps
+"""
+
+
+@pytest.mark.parametrize("module", ["dataclasses", "json", "uuid", "orjson"])
+def test_loading_orjson_may_be_interrupted(module: str) -> None:
+    """Its own code in C ends the process if that happens while it imports."""
+    command = [sys.executable, "-S", "-c", INTERRUPTED, module]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    result = subprocess.run(
+        command, capture_output=True, timeout=SECONDS, check=False, text=True, env=env
+    )
+    assert (result.stdout, result.returncode) == ("interrupted\n", 0), result.stderr
