@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from functools import cache
 from types import CodeType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from obs._foreign import is_the_hosts
 from obs.errors import type_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
 
 FRAMES = 64
 """How many frames of a stack are kept, the innermost."""
@@ -121,18 +116,6 @@ class Shot:
         self.is_cause = False
         self.members: list[Shot] = []
         self.more = 0
-
-
-@cache
-def renderers() -> tuple[Callable[[Stack], str], Callable[[FrameType | None], str]]:
-    """Give what makes a text of a ``Stack``, and of a frame and those that called it.
-
-    That is imported at the first call (2 ms; traceback, tokenize), which is where somebody
-    is made that will need it: an import takes a lock, which no recording call may.
-    """
-    from obs._stacks import render, render_calls  # noqa: PLC0415 - see above
-
-    return render, render_calls
 
 
 def described(error: BaseException, message: str) -> dict[str, Any]:

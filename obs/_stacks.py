@@ -1,4 +1,4 @@
-"""Stacks of exceptions as text; loaded by ``renderers``."""
+"""Stacks of exceptions as text; loaded where somebody is made that needs it (2 ms)."""
 
 import ast  # noqa: F401 - traceback imports it when it renders
 import tokenize  # noqa: F401 - so does linecache, since Python 3.13

@@ -6,7 +6,6 @@ from typing import Any
 
 from obs._clock import Clock, SystemClock
 from obs._diag import Diag
-from obs._exceptions import renderers
 from obs._foreign import is_the_hosts
 from obs.errors import type_name
 from obs.logs._descriptor import Descriptor
@@ -14,6 +13,7 @@ from obs.logs._form import form_of, format_of
 from obs.logs._hold import REPLAYED, Held, Waiting, size_of
 from obs.logs._levels import NUMBERS, OFF
 from obs.logs._marks import marked
+from obs.logs._record import renderers
 from obs.logs._redacted import redacted
 from obs.logs._route import Route
 from obs.logs._sample import SUPPRESSED, Sampler

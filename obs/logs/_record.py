@@ -3,10 +3,11 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from types import FrameType
 from typing import Any, TypeAlias
 
-from obs._exceptions import described, message_of, renderers
+from obs._exceptions import Stack, described, message_of
 from obs._foreign import is_the_hosts
 from obs.errors import type_name
 
@@ -107,6 +108,18 @@ def resolve(fields: dict[str, Any]) -> dict[str, Any]:
     if error is not None:
         found.update(exception_fields(error))
     return found
+
+
+@cache
+def renderers() -> tuple[Callable[[Stack], str], Callable[[FrameType | None], str]]:
+    """Give what makes a text of a ``Stack``, and of a frame and those that called it.
+
+    That is imported at the first call (2 ms; traceback, tokenize), which is where somebody
+    is made that will need it: an import takes a lock, which no recording call may.
+    """
+    from obs._stacks import render, render_calls  # noqa: PLC0415 - see above
+
+    return render, render_calls
 
 
 def exception_fields(error: BaseException) -> dict[str, Any]:

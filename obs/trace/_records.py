@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from obs._context import context_of
 from obs._diag import Diag
-from obs._exceptions import renderers
 from obs._outcome import FAILURES
 from obs.limits import Limits
 from obs.model import NO_BAGGAGE, SpanEvent, SpanLink, SpanRecord
@@ -34,10 +33,12 @@ class SpanReader:
     def __init__(
         self, limits: Limits, diag: Diag, redact: "Redaction | None" = None
     ) -> None:
+        from obs._stacks import render  # noqa: PLC0415 - traceback, tokenize
+
         self._limits = limits
         self._diag = diag
         self._redact = redact
-        self._render, _ = renderers()
+        self._render = render
 
     def read(self, span: Span) -> SpanRecord:
         """Give the record of a span that has ended."""

@@ -5,6 +5,7 @@ another thread's import waits for ever.
 """
 
 import builtins
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,28 +54,41 @@ import os, sys
 sys.modules.update(dict.fromkeys(sys.argv[2:]))  # None: not installed
 from obs import Obs
 from obs.logs import Route
+from obs.model import Delivery
 from obs.testing import MemoryExporter
 
 def form(record):
     return 1  # no line: it goes as JSON
 
 format = form if sys.argv[1] == "a function" else sys.argv[1]
+
+class Push:
+    name, signals, delivery = "push", frozenset({"logs"}), Delivery()
+    def encode(self, batch):
+        return []
+    def send(self, payload, deadline):
+        pass
+    def close(self, deadline):
+        pass
+
+to_exporter = format == "an exporter"
+route = Route(Push()) if to_exporter else Route(os.devnull, format=format)
 def instance(**more):
-    return Obs("first", routes=[Route(os.devnull, format=format)], runtime=False, **more)
+    return Obs("first", routes=[route], runtime=False, **more)
 
 class Odd:
     def __repr__(self):
         return "Bearer abcdefghijklmnopqrstuvwxyz"
 
-tel = instance(exporters=[MemoryExporter()])
-tel.start()
 plain = instance()
 log = plain.logger("first")
 
 def fails():
     1 + "text"
 
-if not sys.argv[2:]:  # what decorates has loaded more
+if not sys.argv[2:]:  # a listener and a decorator have loaded more
+    tel = instance(exporters=[MemoryExporter()])
+    tel.start()
     fails = tel.operation()(fails)
 
 def record():
@@ -100,8 +114,11 @@ print(*sorted(set(sys.modules) - before))
 """Makes records of each kind, and prints which modules that has loaded."""
 
 
+FORMATS = ["json", "logfmt", "terminal", "a function", "an exporter"]
+
+
 @pytest.mark.parametrize("missing", [[], ["orjson"]], ids=["orjson", "no orjson"])
-@pytest.mark.parametrize("format", ["json", "logfmt", "terminal", "a function"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_the_first_records_load_no_module(
     format: str, missing: list[str], tmp_path: Path
 ) -> None:
@@ -165,3 +182,34 @@ def test_a_first_bad_call_may_be_re_entered_and_forked(action: str) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
+
+
+INTERRUPTED = """
+import sys
+from obs.encoding import dumper
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            sys.meta_path.remove(self)
+            raise TimeoutError  # as a signal handler does
+
+sys.meta_path.insert(0, Finder())
+try:
+    dumper()
+except TimeoutError:
+    print("interrupted")
+import orjson
+assert dumper()[0] is orjson.dumps
+"""
+
+
+@pytest.mark.parametrize("module", ["dataclasses", "json", "uuid", "orjson"])
+def test_loading_orjson_may_be_interrupted(module: str) -> None:
+    """Its own code in C ends the process if that happens while it imports."""
+    command = [sys.executable, "-S", "-c", INTERRUPTED, module]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    result = subprocess.run(
+        command, capture_output=True, timeout=SECONDS, check=False, text=True, env=env
+    )
+    assert (result.stdout, result.returncode) == ("interrupted\n", 0), result.stderr

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obs import Limits, Obs
+from obs import Limits, Obs, _stacks
 from obs._exceptions import (
     ERRORS,
     FRAMES,
@@ -938,8 +938,7 @@ def test_the_reader_renders_and_the_span_does_not(monkeypatch):
     tracer = Tracer(sink=ended.append)
     rendered = []
     monkeypatch.setattr(
-        "obs.trace._records.renderers",
-        lambda: (lambda stack: rendered.append(1) or render(stack), None),
+        _stacks, "render", lambda stack: rendered.append(1) or render(stack)
     )
     with pytest.raises(KeyError), tracer.span("a"):
         plain()
