@@ -14,7 +14,7 @@ from obs._fork import on_fork
 from obs._identity import Unique
 from obs._outcome import FAILURES, outcome_of
 from obs._tally import Tally, plus_is_exact
-from obs.encoding import LOG_ROOM, Plain, Redaction, json_line, sane
+from obs.encoding import Plain, Redaction, json_line, sane
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
 from obs.limits import Limits
 from obs.logs._fields import SCOPE, Scope, fields_of
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from obs.logs._stdlib import Capture
 
 Pieces: TypeAlias = tuple[bytes, bytes]
+_FAST = Limits()
+"""What the fast way keeps below; where less is allowed, all goes the general way."""
 _FIXED_BYTES = 128
 """What a record has besides event and fields: ids, time, and what goes around them."""
 _DEPTH = 16
@@ -152,7 +154,9 @@ class Logs(Unique):
         )
         self._format = _checked_format(log_format)
         given = _checked(routes) or [Route()]
-        self.exporters = _exporters(given, self.diag, is_driven=intake is not None)
+        self.exporters = _exporters(
+            given, self.diag, self._limits, is_driven=intake is not None
+        )
         self._routes = [route for route in given if route.exporter is None]
         self._held_from = min([route.hold for route in given])
         self.holds = self._held_from < OFF
@@ -354,7 +358,7 @@ class Logs(Unique):
             now, level, event, name, trace, span, around, logger, fields = raw
             merged = {**(around or {}), **logger.bound, **fields}
             record = LogRecord(now, level, event, name, trace, span, merged)
-            record, _ = sane(record, self._redact)
+            record, _ = sane(record, self._redact, self._limits)
         return record, _FIXED_BYTES + len(json_line(record.fields)) + len(record.event)
 
     def after_fork_in_child(self) -> None:
@@ -521,7 +525,7 @@ class Logs(Unique):
             outlet.hold(record, request, uncounted)
 
     def _sane(self, record: LogRecord) -> LogRecord:
-        record, cut = sane(record, self._redact)
+        record, cut = sane(record, self._redact, self._limits)
         if cut:
             self.diag.truncated("logs", cut)
         return record
@@ -600,7 +604,7 @@ class Logs(Unique):
             return None
         if any(type(value) is Lazy for value in fields.values()):
             return None
-        plain = Plain(LOG_ROOM, self._redact)
+        plain = Plain(self._limits.record_bytes, self._redact)
         found = plain.mapping(fields, self._limits.attributes)
         return None if plain.cut or found.keys() != fields.keys() else found
 
@@ -636,7 +640,7 @@ class Logs(Unique):
             if is_the_hosts(raised):
                 raise
             # Without secrets before it is cut: nothing tells that half of one is one.
-            plain = Plain(LOG_ROOM, self._redact)
+            plain = Plain(self._limits.record_bytes, self._redact)
             event, *found = plain.value([event, *args])
             text = f"log: {shown(event)} does not take {len(args)} values by %."
             self.diag.invalid("format", text, "logs")
@@ -684,6 +688,7 @@ class Logs(Unique):
                     self.clock,
                     self._count,
                     self._format,
+                    self._limits,
                 )
                 for route in self._routes
             ]
@@ -725,6 +730,8 @@ class Logs(Unique):
         """Whether all that is to be done for a record is one line of JSON."""
         return (
             plus_is_exact()
+            and self._limits.attributes >= _FAST.attributes
+            and self._limits.record_bytes >= _FAST.record_bytes
             and not self._processors
             and not self._receivers
             and len(self.outlets) == 1
@@ -761,11 +768,11 @@ def _checked_format(log_format: str) -> str:
 
 
 def _exporters(
-    routes: list[Route], diag: Diag, *, is_driven: bool
+    routes: list[Route], diag: Diag, limits: Limits, *, is_driven: bool
 ) -> list[RoutedExporter]:
     """Give the exporters that are sinks of routes."""
     found = [
-        RoutedExporter(route.exporter, route, diag)
+        RoutedExporter(route.exporter, route, diag, limits)
         for route in routes
         if route.exporter is not None
     ]
