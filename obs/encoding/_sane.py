@@ -2,34 +2,38 @@
 
 from typing import Any
 
-from obs.encoding._records import LOG_ROOM
 from obs.encoding._redaction import Redaction
 from obs.encoding._time import whole
 from obs.encoding._values import Plain
 from obs.limits import Limits
 from obs.model import LogRecord
 
-FIELDS = Limits().attributes
+USUAL = Limits()
 LEVELS = frozenset({"trace", "debug", "info", "warning", "error", "critical"})
 
 
-def sane(record: LogRecord, redact: Redaction | None = None) -> tuple[LogRecord, int]:
+def sane(
+    record: LogRecord, redact: Redaction | None = None, limits: Limits = USUAL
+) -> tuple[LogRecord, int]:
     """Give a log record of plain values: bounded, and without secrets.
 
-    Its fields are a dict of plain values (see ``Plain``), at most 128, a mark among them
-    where there were more; event, level and logger are texts, all of them together 64 KiB;
-    ids and time are integers that fit their bits, else 0. A level that is none is
-    ``info``. A sane record comes out as it went in.
+    Its fields are a dict of plain values (see ``Plain``), at most ``attributes`` (128), a
+    mark among them where there were more; event, level and logger are texts, all of them
+    together ``record_bytes`` (64 KiB); ids and time are integers that fit their bits,
+    else 0. A level that is none is ``info``. A sane record comes out as it went in.
 
     Args:
         record: The record; any value may stand in any place of it.
         redact: Takes the secrets out, at any depth.
+        limits: How much it may hold.
 
     Returns:
         The record, and how many of its values were cut.
     """
-    plain = Plain(LOG_ROOM, redact)
-    level: Any = plain.name(record.level)
+    plain = Plain(limits.record_bytes, redact)
+    level: Any = record.level
+    if type(level) is not str or level not in LEVELS:
+        level = plain.name(level)
     if level not in LEVELS:
         level = "info"
         plain.cut += 1
@@ -40,7 +44,7 @@ def sane(record: LogRecord, redact: Redaction | None = None) -> tuple[LogRecord,
         plain.name(record.logger),
         _unsigned(record.trace, 128),
         _unsigned(record.span, 64),
-        plain.mapping(record.fields, FIELDS),
+        plain.mapping(record.fields, limits.attributes),
     )
     return found, plain.cut
 

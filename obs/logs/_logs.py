@@ -12,7 +12,7 @@ from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._identity import Unique
 from obs._outcome import FAILURES, outcome_of
-from obs.encoding import LOG_ROOM, Plain, Redaction, json_line, sane
+from obs.encoding import Plain, Redaction, json_line, sane
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
 from obs.limits import Limits
 from obs.logs._fields import SCOPE, Scope, fields_of
@@ -35,6 +35,8 @@ from obs.redact import DEFAULT, check_redact
 if TYPE_CHECKING:
     from obs.logs._stdlib import Capture
 
+_FAST = Limits()
+"""What the fast way keeps below; where less is allowed, all goes the general way."""
 _FIXED_BYTES = 128
 """What a record has besides event and fields: ids, time, and what goes around them."""
 _DEPTH = 16
@@ -101,8 +103,8 @@ class Logs(Unique):
         mask = redact.text if redact else None
         self.diag = diag or Diag(service, clock=self.clock, mask=mask)
         self.intake = NoIntake() if intake is None else intake
-        self.service = Plain(LOG_ROOM, redact).name(service)
         self._limits = limits or Limits()
+        self.service = Plain(self._limits.record_bytes, redact).name(service)
         self._redact = redact
         self.levels = Levels(
             level_number("Logs: level", level), self.clock.monotonic_ns
@@ -110,7 +112,7 @@ class Logs(Unique):
         self._format = checked_format(log_format)
         given = checked_routes(routes) or [Route()]
         self.exporters = routed_exporters(
-            given, self.diag, is_driven=intake is not None
+            given, self.diag, self._limits, is_driven=intake is not None
         )
         self._routes = [route for route in given if route.exporter is None]
         held_from = min([route.hold for route in given])
@@ -313,7 +315,7 @@ class Logs(Unique):
             now, level, event, name, trace, span, around, logger, fields = raw
             merged = {**(around or {}), **logger.bound, **fields}
             record = LogRecord(now, level, event, name, trace, span, merged)
-            record, _ = sane(record, self._redact)
+            record, _ = sane(record, self._redact, self._limits)
         return record, _FIXED_BYTES + len(json_line(record.fields)) + len(record.event)
 
     def after_fork_in_child(self) -> None:
@@ -476,7 +478,7 @@ class Logs(Unique):
             outlet.hold(record, request, uncounted)
 
     def _sane(self, record: LogRecord) -> LogRecord:
-        record, cut = sane(record, self._redact)
+        record, cut = sane(record, self._redact, self._limits)
         if cut:
             self.diag.truncated("logs", cut)
         return record
@@ -517,13 +519,16 @@ class Logs(Unique):
     def open_outlets(self) -> None:
         """Have the routes at work, before there is the first logger."""
         if not self.outlets:
-            given = self.service, self.diag, self.clock, self.hits.add, self._format
+            service, diag, clock = self.service, self.diag, self.clock
+            given = service, diag, clock, self.hits.add, self._format, self._limits
             self.outlets = [Outlet(route, *given) for route in self._routes]
 
     def is_simple(self) -> bool:
         """Whether all that is to be done for a record is one line of JSON."""
         return (
-            not self._processors
+            self._limits.attributes >= _FAST.attributes
+            and self._limits.record_bytes >= _FAST.record_bytes
+            and not self._processors
             and not self._receivers
             and len(self.outlets) == 1
             and self.outlets[0].is_plain

@@ -8,6 +8,7 @@ from obs._clock import Clock, SystemClock
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs.errors import type_name
+from obs.limits import Limits
 from obs.logs._descriptor import Descriptor
 from obs.logs._form import form_of, format_of
 from obs.logs._hold import REPLAYED, Held, Waiting, size_of
@@ -39,6 +40,7 @@ class Outlet:
         clock: Where time comes from.
         count: Counts a held record that is written after all.
         auto: The format of a route that leaves it to the instance.
+        limits: How much a record may hold.
 
     Attributes:
         sink: Where its lines go.
@@ -55,12 +57,14 @@ class Outlet:
         clock: Clock | None = None,
         count: Count = uncounted,
         auto: str = "auto",
+        limits: Limits | None = None,
     ) -> None:
         name = self._name = _name_of(route.sink)
         sink: Any = route.sink
         self.sink = Descriptor(sink, diag, name=name)
         self.level = route.level
         self._diag = diag
+        self._limits = limits or Limits()
         self._keep, self._redact, self._count = route.keep, route.redact, count
         format = format_of(auto if route.format == "auto" else route.format, sink)
         renderers()  # imported here: not where a record is made
@@ -70,7 +74,8 @@ class Outlet:
         if route.sample is not None:
             self._sampler = Sampler(route.sample, clock, diag, name, self._write)
         self._failover = [
-            Outlet(it, service, diag, clock, auto=auto) for it in route.failover
+            Outlet(it, service, diag, clock, auto=auto, limits=limits)
+            for it in route.failover
         ]
         self._holds_from = route.hold
         self.held = None if route.hold >= OFF else Held(diag, name, self._replay)
@@ -165,7 +170,7 @@ class Outlet:
         """Make the line of a record; None where secrets may be left in it."""
         if self._redact is not None:
             try:
-                record = redacted(record, self._redact)
+                record = redacted(record, self._redact, self._limits)
             except BaseException as raised:
                 if is_the_hosts(raised):
                     raise

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from obs._context import Node
 from obs._foreign import is_the_hosts
-from obs.encoding import LOG_ROOM, Plain, Redaction, json_line
+from obs.encoding import Plain, Redaction, json_line
 from obs.limits import Limits
 from obs.logs._record import Lazy
 from obs.logs._vet import RESERVED, Known, Vet
@@ -118,7 +118,7 @@ class Pieces:
             return None
         if any(type(value) is Lazy for value in fields.values()):
             return None
-        plain = Plain(LOG_ROOM, self._redact)
+        plain = Plain(self._limits.record_bytes, self._redact)
         found = plain.mapping(fields, self._limits.attributes)
         return None if plain.cut or found.keys() != fields.keys() else found
 

@@ -1,17 +1,18 @@
 """What a route's own redactor makes of a record."""
 
 from obs.encoding import Redaction, sane
+from obs.limits import Limits
 from obs.model import LogRecord
 
 
-def redacted(record: LogRecord, redact: Redaction) -> LogRecord:
+def redacted(record: LogRecord, redact: Redaction, limits: Limits) -> LogRecord:
     """Give a record without what a redactor masks.
 
     Raises:
         BaseException: What the redactor has raised, wherever in the record that was.
     """
     watched = Watched(redact)
-    record, _ = sane(record, watched)
+    record, _ = sane(record, watched, limits)
     if watched.raised is not None:
         raise watched.raised
     return record

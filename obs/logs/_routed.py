@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, type_name
+from obs.limits import Limits
 from obs.logs._levels import NUMBERS
 from obs.logs._redacted import redacted
 from obs.logs._route import Route
@@ -25,16 +26,24 @@ class RoutedExporter:
         exporter: What sends.
         route: The route.
         diag: Counts and says what ``keep`` raises; what ``redact`` raises is said.
+        limits: How much a record may hold.
     """
 
     signals = frozenset({"logs"})
 
-    def __init__(self, exporter: PushExporter, route: Route, diag: Diag) -> None:
+    def __init__(
+        self,
+        exporter: PushExporter,
+        route: Route,
+        diag: Diag,
+        limits: Limits | None = None,
+    ) -> None:
         self.name = exporter.name
         self.delivery = exporter.delivery
         self._exporter = exporter
         self._route = route
         self._diag = diag
+        self._limits = limits or Limits()
 
     def encode(self, batch: Batch) -> Iterator[Payload]:
         """Yield the bodies of what passes."""
@@ -97,7 +106,7 @@ class RoutedExporter:
         """Give a record as the route masks it; None where secrets may be left in it."""
         redact = self._route.redact
         try:
-            return record if redact is None else redacted(record, redact)
+            return record if redact is None else redacted(record, redact, self._limits)
         except BaseException as raised:
             if is_the_hosts(raised):
                 raise
@@ -118,7 +127,7 @@ def _left_out(
 
 
 def routed_exporters(
-    routes: list[Route], diag: Diag, *, is_driven: bool
+    routes: list[Route], diag: Diag, limits: Limits, *, is_driven: bool
 ) -> list[RoutedExporter]:
     """Give the exporters that are sinks of routes.
 
@@ -126,7 +135,7 @@ def routed_exporters(
         DefinitionError: There is one, and nobody who drives it.
     """
     found = [
-        RoutedExporter(route.exporter, route, diag)
+        RoutedExporter(route.exporter, route, diag, limits)
         for route in routes
         if route.exporter is not None
     ]

@@ -5,6 +5,7 @@ from hypothesis import given
 
 from obs.encoding import json_line, log_dict, sane
 from obs.encoding._values import CUT
+from obs.limits import Limits
 from obs.model import LogRecord
 from tests.encoding import hostile
 from tests.encoding.test_values import Mines, is_plain
@@ -75,6 +76,30 @@ def test_a_record_takes_64_kib():
     found, cut = sane(LogRecord(NOON, "info", "x" * 10**6, fields=fields))
     assert 64_000 < len(json_line(log_dict(found))) < 66_000
     assert cut > 10
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 300])
+def test_fields_end_with_a_mark_where_there_are_more_than_the_limit(most):
+    fields = {f"f{number}": number for number in range(most)}
+    record, limits = (
+        LogRecord(NOON, "info", "x", fields=fields),
+        Limits(attributes=most),
+    )
+    assert sane(record, limits=limits) == (record, 0)
+    found, cut = sane(record._replace(fields={**fields, "one": "more"}), limits=limits)
+    assert list(found.fields) == [*list(fields)[: most - 1], CUT]
+    assert cut == 1
+
+
+@pytest.mark.parametrize("most", [1, 20, 1_000, 1_000_000])
+def test_a_record_takes_record_bytes_and_keeps_its_level(most):
+    fields = {f"f{number}": "e" * 10**6 for number in range(10)}
+    record = LogRecord(NOON, "critical", "x" * 10**6, fields=fields)
+    found, cut = sane(record, limits=Limits(record_bytes=most))
+    assert found.level == "critical"
+    size = len(found.event) + len(json_line(found.fields))
+    assert 0.99 * most - 300 < size < most + 300
+    assert cut > 0
 
 
 @pytest.mark.parametrize("event", [0.7981306900755457, 1 << 62, None, [1, 2], b"x"])

@@ -7,7 +7,10 @@ import threading
 import pytest
 
 from obs import DefinitionError, Obs
+from obs.limits import Limits
 from obs.logs import Logs, Route
+from obs.model import Ack, Delivery, Payload
+from obs.redact import Redactor
 from obs.testing import MemoryExporter
 
 
@@ -253,3 +256,73 @@ def test_several_routes_each_get_what_they_take(tmp_path, written):
         "level=info event=a x=1",
         "level=error event=b x=2",
     ]
+
+
+# --- limits ---------------------------------------------------------------------------
+
+
+def cut(logs):
+    return logs.diag.truncated_counts().get(("logs",), 0)
+
+
+@pytest.mark.parametrize("value", [1, [1]])
+def test_fewer_fields_where_the_limit_says_so(value, make, written):
+    logs = make(limits=Limits(attributes=3))
+    log = logs.logger("shop", a=value)
+    log.info("fits", b=1, c=2)
+    log.info("does not", b=1, c=2, d=3)
+    first, second = written.lines()
+    assert [*first][4:] == ["a", "b", "c"]
+    assert [*second][4:] == ["a", "b", "\N{HORIZONTAL ELLIPSIS}"]
+    assert cut(logs) == 1
+
+
+def test_shorter_records_where_the_limit_says_so(make, written):
+    logs = make(limits=Limits(record_bytes=200))
+    logs.logger().info("x", a="y" * 1_000)
+    assert 80 < len(written.line()["a"]) < 200
+    assert cut(logs) == 1
+
+
+def test_more_where_the_limits_say_so(make, written):
+    limits = Limits(attributes=1_000, record_bytes=10**6)
+    redact = Redactor(keys=["other"])
+    route = Route(written.stream, format="json", redact=redact)
+    for given in ({}, {"routes": [route]}):
+        logs = make(limits=limits, **given)
+        logs.logger().info("x", a="y" * 200_000, **{f"f{n}": n for n in range(500)})
+        line = written.line()
+        assert len(line["a"]) == 200_000
+        assert line["f499"] == 499
+        assert cut(logs) == 0
+
+
+def test_limits_hold_for_what_exporters_get():
+    for limits in (Limits(attributes=2), Limits(attributes=1_000, record_bytes=10**6)):
+        exporter = Takes()
+        route = Route(exporter, redact=Redactor(keys=["other"]))
+        tel = Obs("shop", runtime=False, routes=[route], limits=limits)
+        with tel.start():
+            fields = {f"f{number}": "y" * 500 for number in range(300)}
+            tel.logger().info("x", **fields)
+        (record,) = exporter.records
+        assert len(record.fields) == min(limits.attributes, 300)
+
+
+class Takes:
+    name = "takes"
+    signals = frozenset({"logs"})
+    delivery = Delivery()
+
+    def __init__(self):
+        self.records = []
+
+    def encode(self, batch):
+        self.records += batch.records
+        return [Payload(b"x", len(batch.records))]
+
+    def send(self, payload, deadline):
+        return Ack(payload.records)
+
+    def close(self, deadline):
+        pass
