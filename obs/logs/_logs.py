@@ -495,7 +495,7 @@ class Logs(Unique):
             if is_the_hosts(raised):
                 raise
             # First the secrets, then the cut: of half of one nothing tells what it is.
-            plain = Plain(LOG_ROOM, self._redact)
+            plain = Plain(self._limits.record_bytes, self._redact)
             event, *found = plain.value([event, *args])
             text = f"log: {shown(event)} does not take {len(args)} values by %."
             self.diag.invalid("format", text, "logs")
