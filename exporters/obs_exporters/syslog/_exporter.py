@@ -23,6 +23,7 @@ MOST_MESSAGE = 65_000
 DATAGRAM = 2_048
 FRAME = 8_192
 """What rsyslog and the OpenTelemetry Collector take of one message by default."""
+_TOO_LARGE = "too_large"
 _PROTOCOLS = ("udp", "tcp", "tls", "unix")
 _SD_ID = re.compile(r'(?=.{3,32}\Z)[^\x00- ="\]@\x7f-\U0010ffff]+@[0-9]+(\.[0-9]+)*')
 _HEADER = re.compile(r"[!-~]+")
@@ -48,7 +49,7 @@ class SyslogExporter:
         facility: ``user``, ``daemon``, ``local0`` to ``local7`` and the others.
         app_name: 48 characters of visible ASCII; the resource's ``service.name`` by default.
         hostname: 255 characters of visible ASCII; the resource's ``host.name`` or the
-            machine's name by default.
+            machine's name by default. A third of a message at most is left of it.
         sd_id: What the element is called: a name, ``@`` and your enterprise number.
         max_message_bytes: The longest message, 480 to 65,000; 2,048 in datagrams and
             8,192 otherwise by default.
@@ -116,7 +117,7 @@ class SyslogExporter:
 
     def encode(self, batch: Batch) -> Iterator[Payload]:
         """Give messages with their lengths in front, 64 KiB at a time."""
-        head = head_of(batch.resource, *self._names)
+        head = head_of(batch.resource, *self._names, self._sender.most)
         sender = self._sender._replace(head=head)
         items = (attempt(framed, record, sender) for record in batch.records)
         return divided(items, MAX_BYTES)
@@ -135,7 +136,8 @@ class SyslogExporter:
             text = f"exporter {self.name!r}: {self._shown}: {reason_of(error)}."
             sent = self._transport.sent
             raise ExportFailed(text, retryable=True, sent=sent) from error
-        return Ack(payload.records)
+        refused = self._transport.refused
+        return Ack(payload.records - refused, {_TOO_LARGE: refused} if refused else {})
 
     def close(self, deadline: float) -> None:
         """End the connection, a second at most; a later ``send`` opens another."""

@@ -65,13 +65,18 @@ class Sender(NamedTuple):
     most: int
 
 
-def head_of(resource: Resource, hostname: str | None, app_name: str | None) -> str:
-    """Give host, application and process for the header, of a resource by default."""
+def head_of(
+    resource: Resource, hostname: str | None, app_name: str | None, most: int
+) -> str:
+    """Give host, application and process for the header, of a resource by default.
+
+    They are cut so that a message of ``most`` bytes has room for something else.
+    """
     attributes = resource.attributes
     host = hostname or attributes.get("host.name") or os.uname().nodename
     app = app_name or attributes.get("service.name", "")
     pid = attributes.get("process.pid") or os.getpid()
-    return f"{_header(host, 255)} {_header(app, 48)} {_header(pid, 128)}"
+    return f"{_header(host, min(255, most // 3))} {_header(app, 48)} {_header(pid, 32)}"
 
 
 def framed(record: LogRecord, sender: Sender) -> bytes:

@@ -26,9 +26,11 @@ class Transport(Protocol):
 
     Attributes:
         sent: Whether a part of what ``send`` got last may have arrived.
+        refused: How many messages of it are larger than the socket takes.
     """
 
     sent: bool
+    refused: int
 
     def send(self, body: bytes, deadline: float) -> None:
         """Send frames.
@@ -58,6 +60,8 @@ class Stream:
         port: Its port.
         tls: Whom to trust; None for TCP alone.
     """
+
+    refused = 0
 
     def __init__(
         self, host: str, port: int, tls: "Tls | ssl.SSLContext | None"
@@ -158,6 +162,7 @@ class Local:
 
     def __init__(self, address: tuple[str, int] | str) -> None:
         self.sent = False
+        self.refused = 0
         self._address = address
         self._socket: socket.socket | None = None
         self._body = b""
@@ -166,7 +171,7 @@ class Local:
     def send(self, body: bytes, deadline: float) -> None:
         """Send each message; see ``Transport``."""
         if body is not self._body:
-            self._body, self._done = body, 0
+            self._body, self._done, self.refused = body, 0, 0
         self.sent = self._done > 0
         try:
             link = self._connected(deadline)
@@ -201,8 +206,13 @@ class Local:
                 # It is the answer to the one before.
                 self._done = max(self._done - 1, 0)
                 raise
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE:  # it would be so for ever
+                    raise
+                self.refused += 1
+            else:
+                self.sent = True
             self._done = number + 1
-            self.sent = True
 
     def _connected(self, deadline: float) -> socket.socket:
         link = self._socket

@@ -1,5 +1,6 @@
 """The exporter over each way to a server: what arrives, what fails, what is tried again."""
 
+import errno
 import os
 import socket
 import ssl
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from obs.errors import DefinitionError, ExportFailed
-from obs.model import Batch, LogRecord, Resource
+from obs.model import Ack, Batch, LogRecord, Resource
 from obs_exporters import SyslogExporter, Tls, exporter_from_url
 from tests.exporters.syslog.reader import Server, read
 from tests.faults.certificates import authority, server_context
@@ -355,6 +356,30 @@ def test_datagrams_go_on_where_they_stopped(tmp_path):
                 continue
         assert found == list(range(200))
         exporter.close(0.0)
+
+
+class Small(socket.socket):
+    """Takes datagrams up to 4,096 bytes; kernels differ in how long one may be."""
+
+    def send(self, data, *flags):
+        if len(data) > 4_096:
+            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+        return super().send(data, *flags)
+
+
+def test_a_datagram_larger_than_the_socket_takes_is_refused(monkeypatch):
+    monkeypatch.setattr(socket, "socket", Small)
+    with Server("udp") as server:
+        exporter = SyslogExporter(server.address, max_message_bytes=60_000)
+        large = batch(1, 7, text="x" * 30_000).records
+        records = [*batch(1).records, *large, *batch(1, 1).records, *large]
+        (payload,) = exporter.encode(batch(1)._replace(records=records))
+        assert exporter.send(payload, time.monotonic() + 5) == Ack(2, {"too_large": 2})
+        (payload,) = exporter.encode(batch(1, 2))
+        assert exporter.send(payload, time.monotonic() + 5) == Ack(1)
+        exporter.close(0.0)
+        eventually(lambda: len(server.messages) == 3)
+        assert numbers(server) == [0, 1, 2]
 
 
 def test_a_server_that_does_not_read(way):

@@ -146,9 +146,26 @@ def test_host_application_and_process():
     resource = Resource(
         {"service.name": "my app", "host.name": "h", "process.pid": "7"}
     )
-    assert head_of(resource, None, None) == "h my_app 7"
-    assert head_of(resource, "other", "name") == "other name 7"
-    assert re.fullmatch(r"[!-~]+ - [0-9]+", head_of(Resource({}), None, None))
+    assert head_of(resource, None, None, 480) == "h my_app 7"
+    assert head_of(resource, "other", "name", 480) == "other name 7"
+    assert re.fullmatch(r"[!-~]+ - [0-9]+", head_of(Resource({}), None, None, 480))
+
+
+@pytest.mark.parametrize("most", [*range(480, 1000, 7), 8192])
+def test_a_head_leaves_room_in_the_shortest_message(most):
+    resource = Resource(
+        {"service.name": "a" * 99, "host.name": "h" * 300, "process.pid": "7" * 200}
+    )
+    head = head_of(resource, None, None, most)
+    sender = Sender(23, head, "x" * 26 + "@32473", most)
+    fields = {f"{n}" * 32: "v" * 900 for n in range(9)}
+    record = LogRecord(
+        TIME, "trace", "e" * 900, "l" * 99, 2**128 - 1, 2**64 - 1, fields
+    )
+    found = encode_log(record, sender)
+    assert len(found) <= most
+    assert re.fullmatch("e{20,900}…?", read(found).text)
+    assert ("h" * 255 in head) == (most >= 765)
 
 
 def test_the_frames_of_a_batch():
