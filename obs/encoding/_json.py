@@ -34,10 +34,6 @@ def dumper() -> tuple[Callable[[Any, None, int], bytes], int]:
         ``partial``: that would double what it costs.)
     """
     try:
-        from importlib.util import find_spec  # noqa: PLC0415 - on first use, as the rest
-
-        if find_spec("orjson") is None:
-            return _standard_line, 0
         # What orjson's C code imports, first: the process dies of what a signal handler
         # raises in there (orjson 3.13).
         import dataclasses  # noqa: F401, PLC0415 - see above

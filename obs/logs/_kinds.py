@@ -54,11 +54,12 @@ class Kinds:
     def at_once(self, name: str) -> type[Logger] | None:
         """Give it, or None where that could take a lock for long, or for ever."""
         kind = self._kinds.get(name)
-        if kind is None and self.lock.acquire(blocking=False):
+        lock = self.lock  # a fork meanwhile puts another in place
+        if kind is None and lock.acquire(blocking=False):
             try:
                 kind = self._find(name)
             finally:
-                self.lock.release()
+                lock.release()
         return kind
 
     def install_all(self) -> None:
@@ -70,14 +71,13 @@ class Kinds:
     def least_of(self, kind: type[Logger]) -> int:
         """Give the number of the lowest level that loggers of a name make."""
         if kind.until is not None and self._logs.clock.monotonic_ns() >= kind.until:
-            if not self.lock.acquire(blocking=False):
-                return self._levels.least(kind.name)[
-                    0
-                ]  # the next call puts it in place
+            lock = self.lock  # see above
+            if not lock.acquire(blocking=False):  # the next call puts it in place
+                return self._levels.least(kind.name)[0]
             try:
                 self._install(kind)
             finally:
-                self.lock.release()
+                lock.release()
         return kind.least
 
     def after_fork_in_child(self) -> None:

@@ -109,7 +109,8 @@ def test_a_server_that_is_away_for_a_while_loses_nothing(logging):
     logging.relay.mode = "ok"
     logging.record(10)
     result = logging.timed(logging.lanes.flush, PATIENCE)
-    assert (result.delivered, result.pending, result.lost) == (30, 0, 0)
+    # What waited may have gone before the flush began.
+    assert (result.pending, result.lost) == (0, 0)
     logging.arrives(range(40))
     assert set(logging.arrived.values()) == {1}
 
@@ -126,9 +127,9 @@ def test_a_server_that_stays_away(logging):
 def test_a_server_that_stops_reading_holds_up_nothing(logging):
     """What the kernel took for it counts as delivered, and is lost with it."""
     logging.relay.mode = "never_read"
-    logging.record(300, 25_000)
+    logging.record(1_500, 25_000)  # more than the kernel takes
     result = logging.timed(logging.lanes.flush, 1.0)
-    assert result.delivered + result.pending == 300
+    assert result.delivered + result.pending == 1_500
     assert result.pending > 0
     logging.relay.mode = "refuse"
     logging.relay.mode = "ok"
@@ -136,20 +137,23 @@ def test_a_server_that_stops_reading_holds_up_nothing(logging):
     rest = logging.timed(logging.lanes.flush, PATIENCE)
     assert (rest.pending, rest.lost) == (0, 0)
     assert rest.delivered >= 10
-    logging.arrives(range(310, 320))
+    logging.arrives(range(1_510, 1_520))
 
 
 def test_a_connection_that_is_reset(logging):
+    """What the kernel took before the reset counts as delivered; all else is sent again."""
     logging.relay.mode = "reset"
     logging.record(20)
-    end = time.monotonic() + PATIENCE
-    while logging.lanes.flush(time.monotonic() + 0.1).pending:
-        assert time.monotonic() < end
+    result = logging.timed(logging.lanes.flush, 1.0)
+    assert (result.delivered + result.pending, result.lost) == (20, 0)
+    doomed = set(logging.relay._open)
     logging.relay.mode = "ok"
-    while logging.relay._open:  # a send into what is about to be reset is lost
+    logging.relay.cut()  # those that nothing was sent through would stay
+    end = time.monotonic() + PATIENCE
+    while doomed & set(logging.relay._open):  # a send into one of these is lost
         assert time.monotonic() < end
         time.sleep(0.01)
     logging.record(10)
     result = logging.timed(logging.lanes.flush, PATIENCE)
-    assert (result.delivered, result.pending, result.lost) == (10, 0, 0)
+    assert (result.pending, result.lost) == (0, 0)
     logging.arrives(range(30, 40))

@@ -30,6 +30,7 @@ from obs._diag import Diag
 from obs.delivery import Intake
 from obs.logs import Logs, Route, lazy
 from obs.logs._descriptor import Descriptor
+from obs.logs._fields import SCOPE
 from obs.metrics import SLOT_CELLS, THREAD_CELLS, Registry, _registry
 from obs.model import Ack, Batch, Delivery, Payload, Snapshot, TraceContext, delta
 from obs.propagation import Propagation
@@ -213,6 +214,7 @@ class Subject:
     def begin(self) -> None:
         """Do what comes before all calls."""
         CURRENT.set(None)  # whatever the call before has left in this process
+        SCOPE.set(None)
         ELSEWHERE.run(self.elsewhere)
         PUSHED.begin()
         self.before = self.read()
