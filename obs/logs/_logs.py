@@ -195,8 +195,8 @@ class Logs(Unique):
         """Have each record go through these first, in order, as structlog has it.
 
         Args:
-            processors: Called with the logger, the level's name and a dict of the event
-                and the fields, which they may change; they give it back, or raise
+            processors: Called with None in place of a logger, the level's name and a
+                dict of the event and the fields, which they may change; they give it back, or raise
                 ``structlog.DropEvent``. What else one raises is counted and said, and
                 the record goes on as it was.
 

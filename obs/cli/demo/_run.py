@@ -43,8 +43,10 @@ Have Prometheus scrape both pages, and ask it:
   sum by (operation, outcome) (rate(operation_duration_seconds_count[1m]))
   histogram_quantile(0.95, sum by (le) (rate(shop_payment_duration_seconds_bucket[1m])))
   packing_queue_depth
-
-See its logs, with the ids of their traces: obs demo --log-level info
+"""
+HINT = """\
+See its logs on stderr, with the ids of their traces:
+  obs demo --log-level info
 """
 
 
@@ -82,6 +84,8 @@ def run(
             before = _snapshots()
             with _open_shop(chance) as shop_port:
                 _say(_start_text(pages, rate, duration))
+                if log_level == "off":
+                    _say(HINT)
                 with Traffic(
                     shop_port, chance, rate=rate, duration=duration
                 ) as traffic:
