@@ -31,10 +31,11 @@ def sane(
         The record, and how many of its values were cut.
     """
     plain = Plain(limits.record_bytes, redact)
-    level: Any = record.level
-    if type(level) is not str or level not in LEVELS:
-        level = plain.name(level)
-    if level not in LEVELS:
+    given: Any = record.level
+    if type(given) is not str or given not in LEVELS:
+        given = plain.name(given)
+    level: Any = given
+    if given not in LEVELS:
         level = "info"
         plain.cut += 1
     found = LogRecord(

@@ -334,11 +334,12 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
         hits[0] += 1
         # What an exporter's library logs while it sends would be sent, and so on.
         if intake.capacity and not exporting():
-            record = (now, level, text, name, trace_id, span_id, more, self, own)
+            # There, since the line is.
+            it = (now, level, text, name, trace_id, span_id, more, self, own)  # pyright: ignore
             if len(queue) < intake.room:
-                queue.append(record)
+                queue.append(it)
             else:
-                intake.past(record)
+                intake.past(it)
         try:
             if size > sink.most:
                 sink.write(line)

@@ -196,9 +196,9 @@ class Logs(Unique):
 
         Args:
             processors: Called with None in place of a logger, the level's name and a
-                dict of the event and the fields, which they may change; they give it back, or raise
-                ``structlog.DropEvent``. What else one raises is counted and said, and
-                the record goes on as it was.
+                dict of the event and the fields, which they may change; they give it
+                back, or raise ``structlog.DropEvent``. What else one raises is counted
+                and said, and the record goes on as it is.
 
         Raises:
             DefinitionError: One cannot be called.

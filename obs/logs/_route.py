@@ -210,7 +210,7 @@ def checked_routes(routes: Iterable[Route]) -> list[Route]:
     Raises:
         DefinitionError: One is none.
     """
-    found = list(routes) if isinstance(routes, Iterable) else [routes]
+    found: list[Route] = list(routes) if isinstance(routes, Iterable) else [routes]
     for route in found:
         if not isinstance(route, Route):
             text = f"Logs: routes got {shown(route)}, needs Route objects."
