@@ -335,7 +335,7 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
         # What an exporter's library logs while it sends would be sent, and so on.
         if intake.capacity and not exporting():
             # There, since the line is.
-            it = (now, level, text, name, trace_id, span_id, more, self, own)  # pyright: ignore[reportPossiblyUnbound]
+            it = (now, level, text, name, trace_id, span_id, more, self, own)  # pyright: ignore[reportPossiblyUnboundVariable]
             if len(queue) < intake.room:
                 queue.append(it)
             else:
