@@ -445,7 +445,7 @@ def test_a_child_ends_in_time_though_its_backend_hangs(tmp_path, kind):
 
 
 def children_that_end_at_once(path: str, n: int) -> Iterator[int]:
-    """Yield how many of the children that record and end are still there 4 seconds later."""
+    """Yield how many of the children that record and end are still there 10 seconds later."""
     tel = make(path, HANGING)
     tel.start()
     children = []
@@ -455,7 +455,7 @@ def children_that_end_at_once(path: str, n: int) -> Iterator[int]:
             record(tel, 1)
             sys.exit()
         children.append(child)
-    until(lambda: all(has_ended(child) for child in children), 4.0)
+    until(lambda: all(has_ended(child) for child in children), 10.0)
     left = [child for child in children if not has_ended(child)]
     for child in left:
         os.kill(child, signal.SIGKILL)
