@@ -1,7 +1,7 @@
 """The logs of one instance: from a call to the lines and records that come of it."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from obs.logs._hold import request_of
 from obs.logs._kinds import Kinds
 from obs.logs._levels import OFF, Levels, level_number
 from obs.logs._logger import Logger
-from obs.logs._outlet import Outlet
 from obs.logs._pieces import Pieces
 from obs.logs._record import Processor, formatted, made, processed, resolve
 from obs.logs._route import Route, checked_format, checked_routes
@@ -33,6 +32,7 @@ from obs.protocols import Clock
 from obs.redact import DEFAULT, check_redact
 
 if TYPE_CHECKING:
+    from obs.logs._outlet import Outlet
     from obs.logs._stdlib import Capture
 
 _FAST = Limits()
@@ -117,7 +117,7 @@ class Logs(Unique):
         self._routes = [route for route in given if route.exporter is None]
         held_from = min([route.hold for route in given])
         self.holds = held_from < OFF
-        self.outlets: list[Outlet] = []
+        self.outlets: Sequence[Outlet] = ()
         self.vet = Vet(
             redact.is_secret if redact else _never,
             redact.text if redact else _as_it_is,
@@ -519,6 +519,9 @@ class Logs(Unique):
     def open_outlets(self) -> None:
         """Have the routes at work, before there is the first logger."""
         if not self.outlets:
+            # Loaded here: 2 ms that only who logs shall pay.
+            from obs.logs._outlet import Outlet  # noqa: PLC0415 - see above
+
             service, diag, clock = self.service, self.diag, self.clock
             given = service, diag, clock, self.hits.add, self._format, self._limits
             self.outlets = [Outlet(route, *given) for route in self._routes]
