@@ -81,10 +81,17 @@ class Scope:
     def __enter__(self) -> Self:
         """Begin: what the scopes around it have counts in it, too."""
         if not self.is_entered and may_set():
-            self.up = up = SCOPE.get()
-            while up is not None and up.owner is not self.owner:
+            found = up = SCOPE.get()
+            while found is not None and found.owner is not self.owner:
+                found = found.up
+            # Of one that has ended, but is current here (a task that outlives it), the
+            # fields count and nothing else: a chain of such would grow for ever.
+            if found is not None and not found.is_entered:
+                self._own = {**found.fields(), **self._own}
+                found = None
+            while up is not None and not up.is_entered:
                 up = up.up
-            self.around = up
+            self.around, self.up = found, up
             self.refresh()
             SCOPE.set(self)
             self.is_entered = True

@@ -216,3 +216,20 @@ def test_a_bound_container_is_shown_as_it_is_when_it_is_logged(logs, log, writte
         cart.append(3)
         log.info("x", a=1)
     assert [it["cart"] for it in fields(written)] == [[1], [1, 2], [1, 2], [1, 2, 3]]
+
+
+def test_blocks_that_end_elsewhere_are_not_kept(logs, log, written):
+    """As generators may have it that others close: each leaves its block current."""
+
+    def begin_and_end_elsewhere(n):
+        block = logs.fields(n=n)
+        block.__enter__()
+        contextvars.Context().run(block.__exit__, None, None, None)
+        return block
+
+    for n in range(1_000):
+        last = begin_and_end_elsewhere(n)
+    log.info("x")
+    assert fields(written) == [{"n": 999}]
+    assert last.up is None
+    assert last.around is None
