@@ -36,6 +36,7 @@ class Scope:
     __slots__ = (
         "_encode",
         "_ended",
+        "_left",
         "_own",
         "_version",
         "around",
@@ -57,6 +58,7 @@ class Scope:
         self._encode = encode
         self._ended = ended
         self._own = fields
+        self._left: Mapping[str, Any] = {}
         self._version = 0
         self.is_entered = False
         self.up: Scope | None = None
@@ -86,9 +88,9 @@ class Scope:
                 found = found.up
             # Of one that has ended, but is current here (a task that outlives it), the
             # fields count and nothing else: a chain of such would grow for ever.
+            self._left = {}
             if found is not None and not found.is_entered:
-                self._own = {**found.fields(), **self._own}
-                found = None
+                self._left, found = found.fields(), None
             while up is not None and not up.is_entered:
                 up = up.up
             self.around, self.up = found, up
@@ -138,7 +140,8 @@ class Scope:
             version = self._version
             around = self.around
             self.seen = None if around is None else around.state
-            fields = {**(self.seen[0] if self.seen else {}), **self._own}
+            around_it = self.seen[0] if self.seen else self._left
+            fields = {**around_it, **self._own}
             # One assignment: whoever logs meanwhile sees what was before or is after.
             self.state = (fields, self._encode(fields), fields.keys().isdisjoint)
 
