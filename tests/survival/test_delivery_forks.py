@@ -445,7 +445,7 @@ def test_a_child_ends_in_time_though_its_backend_hangs(tmp_path, kind):
 
 
 def children_that_end_at_once(path: str, n: int) -> Iterator[int]:
-    """Yield how many of the children that record and end are still there 10 seconds later."""
+    """Yield how many children that record and end are still there 10 seconds later."""
     tel = make(path, HANGING)
     tel.start()
     children = []
