@@ -1244,6 +1244,14 @@ def logged_for_a_time(subject: Subject) -> Callable[[], object]:
     return call
 
 
+def logged_stack(subject: Subject) -> Callable[[], object]:
+    """Without redaction: what that does depends on the thread, whose stack is shown."""
+    routes = [Route(NULL, format="json")]
+    diag = subject.tel.metrics.diag
+    log = Logs("survival", routes=routes, redact=None, diag=diag).logger("stack")
+    return lambda: log.info("x", stack_info=True)
+
+
 def logged_failure(subject: Subject) -> Callable[[], object]:
     """A decorated call that fails, alone in its context, and so is logged."""
     routes = [Route(NULL, format="json")]
@@ -1287,7 +1295,8 @@ LOGS = [
     Call("log.control", logged("a\nb", c="\x1b[0m"), LOGGED),
     Call("log.clash", logged("x", bound={"a": 1}, a=2, level="error"), LOGGED),
     Call("log.lazy", logged("x", a=lazy(lambda: 1)), LOGGED, storm=True),
-    Call("log.caller", logged("x", caller=True, stack_info=True), LOGGED),
+    Call("log.caller", logged("x", caller=True), LOGGED),
+    Call("log.stack", logged_stack),
     Call("log.exception", logged_exception, LOGGED, storm=True),
     Call("log.span", logged_in_a_span, {"log.records": 2}, storm=True),
     Call("log.scope", logged_in_a_scope, LOGGED, storm=True),
