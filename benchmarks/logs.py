@@ -132,7 +132,8 @@ def _structlog() -> Iterator[Case]:
 def _json_logger() -> Iterator[Case]:
     from pythonjsonlogger.orjson import OrjsonFormatter
 
-    handler = logging.StreamHandler(open(os.devnull, "a"))  # noqa: SIM115 - see _null
+    null = open(os.devnull, "a")  # noqa: SIM115 - open for as long as cases run
+    handler = logging.StreamHandler(null)
     handler.setFormatter(OrjsonFormatter("%(levelname)s %(message)s", timestamp=True))
     log = logging.getLogger("benchmarks")
     log.setLevel(logging.INFO)

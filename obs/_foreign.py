@@ -46,7 +46,7 @@ def text_of(value: object) -> str:
     What the value itself raises is raised.
     """
     if hasattr(type(value), "isoformat"):  # a date, a time
-        value = value.isoformat()  # type: ignore[attr-defined]
+        value = value.isoformat()  # type: ignore[attr-defined]  # its class has one
     # str.__str__: what a foreign __str__ gives may be of a class of its own.
     text = str.__str__(str(value))
     if isinstance(value, BaseException):

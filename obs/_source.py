@@ -55,8 +55,8 @@ def make_lanes(
 ) -> "Lanes":
     """Make the lanes of an instance, with their metrics in its registry."""
     # Loaded here: it costs 5 ms that only who pushes shall pay.
-    from obs.delivery._collector import LanesCollector  # noqa: PLC0415 - see above
-    from obs.delivery._lanes import Lanes  # noqa: PLC0415 - see above
+    from obs.delivery._collector import LanesCollector  # noqa: PLC0415 - 5 ms, for who pushes
+    from obs.delivery._lanes import Lanes  # noqa: PLC0415 - the same
 
     registry, logs, tracer = parts
     read = SpanReader(tracer.limits, tracer.diag, tracer.redact).sized

@@ -57,7 +57,7 @@ def check_push(
         raise wrong_argument(name, "name", name, "a text")
     for what, value in (("interval", interval), ("timeout", timeout)):
         is_number = type(value) in (int, float)
-        if not is_number or not 0.01 <= value <= 86_400:  # type: ignore[operator]  # is_number comes first
+        if not is_number or not 0.01 <= value <= 86_400:  # type: ignore[operator]  # a number by now
             raise wrong_argument(name, what, value, "seconds from 0.01 to 86400")
     try:
         found = frozenset([signals] if isinstance(signals, str) else signals)

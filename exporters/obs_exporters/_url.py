@@ -90,7 +90,7 @@ def _options(parts: SplitResult, known: _Converters) -> Options:
 
 
 def _prometheus(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.prometheus import PrometheusExporter  # noqa: PLC0415 - only what is asked for
+    from obs_exporters.prometheus import PrometheusExporter  # noqa: PLC0415 - one shall not cost what all do
 
     _no_path(parts)
     if port is not None:
@@ -104,20 +104,20 @@ def _prometheus(parts: SplitResult, port: int | None, options: Options) -> Expor
 
 
 def _otlp(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.otlp import OTLPExporter  # noqa: PLC0415 - only what is asked for
+    from obs_exporters.otlp import OTLPExporter  # noqa: PLC0415 - one shall not cost what all do
 
     default = 4317 if options.get("protocol") == "grpc" else 4318
     return OTLPExporter(_http(parts, port, default), **options)
 
 
 def _zipkin(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.zipkin import ZipkinExporter  # noqa: PLC0415 - only what is asked for
+    from obs_exporters.zipkin import ZipkinExporter  # noqa: PLC0415 - one shall not cost what all do
 
     return ZipkinExporter(_http(parts, port, 9411), **options)
 
 
 def _syslog(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.syslog import SyslogExporter  # noqa: PLC0415 - only what is asked for
+    from obs_exporters.syslog import SyslogExporter  # noqa: PLC0415 - one shall not cost what all do
 
     path = unquote(parts.path)
     if parts.netloc:
@@ -131,7 +131,7 @@ def _syslog(parts: SplitResult, port: int | None, options: Options) -> Exporter:
 
 
 def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.jsonl import JsonLinesExporter  # noqa: PLC0415 - only what is asked for
+    from obs_exporters.jsonl import JsonLinesExporter  # noqa: PLC0415 - one shall not cost what all do
 
     path = unquote(parts.path)
     if parts.netloc or not path:
@@ -145,7 +145,7 @@ def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
 
 
 def _console(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.console import ConsoleExporter  # noqa: PLC0415 - only what is asked for
+    from obs_exporters.console import ConsoleExporter  # noqa: PLC0415 - one shall not cost what all do
 
     if parts.netloc or parts.path not in ("", "-"):
         text = (

@@ -70,7 +70,7 @@ def leave(url: str) -> None:
         record(tel, int(left))
         tel.flush(0.2)
     record(tel, FULL)
-    say(queued=books(tel)["queue.size"], time=time.monotonic())
+    say(queued=FULL - left, time=time.monotonic())
 
 
 def flood(url: str, n: str) -> None:
