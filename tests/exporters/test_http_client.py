@@ -24,6 +24,7 @@ from obs_exporters._http_client import Answer, HttpClient, Tls, failed, gzipped
 from tests.faults.certificates import authority, mutual_context
 from tests.faults.modes import answer, raw
 from tests.faults.sink import Sink
+from tests.open_files import open_files
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 10.0
@@ -723,12 +724,12 @@ class TestLife:
         with Sink() as sink:
             client = clients(sink)
             post(client)
-            files = len(os.listdir("/proc/self/fd"))
+            files = len(open_files())
             client.close()
             client.close()
-            assert len(os.listdir("/proc/self/fd")) < files
+            assert len(open_files()) < files
             post(client)
-            assert len(os.listdir("/proc/self/fd")) == files, "it opens anew"
+            assert len(open_files()) == files, "it opens anew"
 
     @forks
     @pytest.mark.parametrize("tls", [None, "good"])

@@ -33,6 +33,7 @@ from obs_exporters._http_server import (
     Request,
     Response,
 )
+from tests.open_files import open_files
 
 DATA = Path(__file__).parent / "data"
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -128,15 +129,6 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
-def open_files() -> set[int]:
-    numbers = map(int, os.listdir("/proc/self/fd"))
-    return {fd for fd in numbers if os.path.exists(f"/proc/self/fd/{fd}")}
-
-
-def descriptors() -> int:
-    return len(open_files())
-
-
 def eventually(true: Callable[[], Any], seconds: float = CLIENT_SECONDS) -> None:
     until = time.monotonic() + seconds
     while not true():
@@ -186,15 +178,15 @@ def serve() -> Iterator[Serve]:
 
 
 def test_constructing_opens_nothing_and_starting_takes_one_thread() -> None:
-    files, threads = descriptors(), threading.active_count()
+    files, threads = len(open_files()), threading.active_count()
     server = HttpServer("127.0.0.1", 0, hello, tls=server_context(), token="t")
-    assert (descriptors(), threading.active_count()) == (files, threads)
+    assert (len(open_files()), threading.active_count()) == (files, threads)
     server.start()
     assert threading.active_count() == threads + 1
     assert thread_of(server).daemon
     assert thread_of(server).name == "obs-http"
     server.close(1.0)
-    assert (descriptors(), threading.active_count()) == (files, threads)
+    assert (len(open_files()), threading.active_count()) == (files, threads)
 
 
 def test_the_limits_have_their_stated_defaults() -> None:
@@ -281,11 +273,11 @@ def test_a_host_name_is_looked_up(serve: Serve) -> None:
 
 @linux
 def test_descriptors_are_not_inherited_by_programs(serve: Serve) -> None:
-    before = open_files()
+    before = open_files().keys()
     server = serve()
     with Client(server) as client:
         client.send().answer()
-        ours = open_files() - before
+        ours = open_files().keys() - before
         # Listener, selector, two ends of the wake pair, the connection; the client's.
         assert len(ours) == 6
         assert not any(os.get_inheritable(fd) for fd in ours)
@@ -1391,7 +1383,7 @@ def test_any_bytes_leave_the_server_serving(
 
 def test_a_port_that_is_taken_is_said_with_its_address(serve: Serve) -> None:
     taken = serve()
-    files = descriptors()
+    files = len(open_files())
     server = HttpServer("127.0.0.1", taken.port, hello)
     for _ in range(2):
         with pytest.raises(OSError, match="cannot listen") as caught:
@@ -1403,18 +1395,18 @@ def test_a_port_that_is_taken_is_said_with_its_address(serve: Serve) -> None:
         "is free."
     )
     server.close(1.0)
-    assert descriptors() == files
+    assert len(open_files()) == files
     assert ask(taken).status == 200
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 300, "\0"])
 def test_a_host_that_cannot_be_bound_is_said(host: str) -> None:
-    files = descriptors()
+    files = len(open_files())
     with pytest.raises(
         OSError, match=r"http server .*:4242': cannot listen: .* Give a"
     ):
         HttpServer(host, 4242, hello).start()
-    assert descriptors() == files
+    assert len(open_files()) == files
 
 
 def test_no_thread_to_be_had_leaves_nothing_open(
@@ -1425,11 +1417,11 @@ def test_no_thread_to_be_had_leaves_nothing_open(
         raise RuntimeError(text)
 
     monkeypatch.setattr(threading.Thread, "start", fail)
-    files = descriptors()
+    files = len(open_files())
     server = HttpServer("127.0.0.1", 0, hello)
     with pytest.raises(OSError, match="cannot listen: can't start new thread"):
         server.start()
-    assert descriptors() == files
+    assert len(open_files()) == files
 
 
 def test_a_server_starts_once_and_again_after_close() -> None:
@@ -1446,7 +1438,7 @@ def test_a_server_starts_once_and_again_after_close() -> None:
 
 
 def test_close_ends_a_hanging_client_and_gives_everything_back() -> None:
-    files, threads = descriptors(), threading.active_count()
+    files, threads = len(open_files()), threading.active_count()
     server = HttpServer("127.0.0.1", 0, lambda _: Response(200, (), b"x" * (16 << 20)))
     server.start()
     with Client(server) as silent, Client(server) as half, Client(server) as deaf:
@@ -1463,7 +1455,7 @@ def test_close_ends_a_hanging_client_and_gives_everything_back() -> None:
             Client(server)
     server.close(2.0)
     server.close(0.0)
-    assert (descriptors(), threading.active_count()) == (files, threads)
+    assert (len(open_files()), threading.active_count()) == (files, threads)
 
 
 def test_close_before_start_and_with_odd_timeouts_does_no_harm() -> None:
@@ -1478,7 +1470,7 @@ def test_close_before_start_and_with_odd_timeouts_does_no_harm() -> None:
 
 
 def test_many_threads_may_close_at_once() -> None:
-    files = descriptors()
+    files = len(open_files())
     for _ in range(20):
         server = HttpServer("127.0.0.1", 0, hello)
         server.start()
@@ -1494,11 +1486,11 @@ def test_many_threads_may_close_at_once() -> None:
         for thread in closers:
             thread.join()
         assert server._loop is None
-    assert descriptors() == files
+    assert len(open_files()) == files
 
 
 def test_a_handler_that_hangs_holds_neither_close_nor_the_port() -> None:
-    files = descriptors()
+    files = len(open_files())
     entered, leave = threading.Event(), threading.Event()
 
     def hang(_: Request) -> Response:
@@ -1523,7 +1515,7 @@ def test_a_handler_that_hangs_holds_neither_close_nor_the_port() -> None:
         leave.set()
         thread.join(5)
         server.close(0.0)
-    assert descriptors() == files
+    assert len(open_files()) == files
 
 
 def test_the_handler_may_close_the_server() -> None:
@@ -1581,7 +1573,7 @@ def test_a_forked_child_lets_go_and_the_parent_goes_on(
         eventually(lambda: len(held(server)) == 2)
 
         def child() -> None:
-            before = open_files()
+            before = open_files().keys()
             server.forget() if leave == "forget" else server.close(1.0)
             assert len(before - open_files()) == 6
             server.forget()

@@ -33,6 +33,7 @@ from obs_exporters import JsonLinesExporter
 from obs_exporters.jsonl import _file
 from obs_exporters.jsonl._exporter import MAX_BYTES
 from tests.encoding import hostile
+from tests.open_files import open_files
 
 NOON = 1_764_072_000_123_456_789
 SHOP = Resource({"service.name": "shop"})
@@ -363,10 +364,6 @@ def test_a_file_that_was_moved_or_deleted_is_made_anew(path, tmp_path):
     assert events(path) == ["c"]
 
 
-def descriptors():
-    return set(os.listdir("/proc/self/fd"))
-
-
 def test_a_handler_of_sighup_may_reopen(path, monkeypatch):
     opened = []
     real = os.open
@@ -378,12 +375,12 @@ def test_a_handler_of_sighup_may_reopen(path, monkeypatch):
         signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
-    count = len(descriptors())
+    count = len(open_files())
     assert opened == [str(path)], "the handler opens nothing"
     push(exporter, logs("b"))
     push(exporter, logs("c"))
     assert opened == [str(path)] * 2
-    assert (events(path), len(descriptors())) == (["a", "b", "c"], count)
+    assert (events(path), len(open_files())) == (["a", "b", "c"], count)
 
 
 def test_a_file_may_be_truncated_and_a_stream_is_not_reopened(path):
@@ -601,13 +598,13 @@ def test_closing_twice_is_fine_and_sending_then_opens_the_file_again(path):
     exporter = JsonLinesExporter(path)
     push(exporter, logs("a"))
     (payload,) = exporter.encode(logs("b"))
-    before = descriptors()
+    before = open_files()
     exporter.close(soon())
     exporter.close(soon())
-    assert len(descriptors()) == len(before) - 1
+    assert len(open_files()) == len(before) - 1
     exporter.send(payload, soon())
     assert len(path.read_text().splitlines()) == 2
-    assert len(descriptors()) == len(before)
+    assert len(open_files()) == len(before)
     exporter.close(soon())
     JsonLinesExporter(path).close(soon())
 

@@ -3,7 +3,6 @@
 import gzip
 import http.client
 import json
-import os
 import socket
 import ssl
 import subprocess
@@ -26,6 +25,7 @@ from tests.faults.modes import (
     raw,
 )
 from tests.faults.sink import Request, Sink
+from tests.open_files import open_files
 
 SECONDS = 10.0
 ROOT = Path(__file__).parents[2]
@@ -437,7 +437,7 @@ def test_a_client_certificate_may_be_asked_for(tmp_path):
     ],
 )
 def test_no_thread_socket_or_file_is_left(mode, tls):
-    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    threads, files = threading.active_count(), open_files()
     with Sink("ok", tls=tls) as sink:
         socks = [connect(sink) for _ in range(3)]
         if tls == "good":
@@ -455,7 +455,7 @@ def test_no_thread_socket_or_file_is_left(mode, tls):
     assert threading.active_count() == threads
     for each in socks:
         each.close()
-    assert len(os.listdir("/proc/self/fd")) == files
+    assert open_files() == files
     assert sink.ca_file is None or not Path(sink.ca_file).exists()
 
 

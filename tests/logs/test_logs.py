@@ -1,6 +1,5 @@
 """The composition: levels at run time, processors, listeners, exporters, definitions."""
 
-import gc
 import os
 import threading
 
@@ -12,6 +11,7 @@ from obs.logs import Logs, Route
 from obs.model import Ack, Delivery, Payload
 from obs.redact import Redactor
 from obs.testing import MemoryExporter
+from tests.open_files import open_files
 
 
 def events(written):
@@ -205,11 +205,10 @@ def test_wrong_arguments_are_refused_at_once(given, text):
 
 
 def test_constructing_and_making_loggers_opens_no_file(tmp_path):
-    gc.collect()  # what others have left open is closed now, and not in between
-    before = os.listdir("/proc/self/fd")
+    before = open_files()
     tel = Obs("shop", runtime=False, routes=[Route(tmp_path / "log")])
     log = tel.logger("n")
-    assert os.listdir("/proc/self/fd") == before
+    assert open_files() == before
     assert not (tmp_path / "log").exists()
     log.info("x")
     assert (tmp_path / "log").exists()

@@ -1,7 +1,6 @@
 """The tools for users' own tests."""
 
 import gc
-import os
 import subprocess
 import sys
 import threading
@@ -9,6 +8,7 @@ import threading
 import pytest
 
 from obs.testing import FakeClock
+from tests.open_files import open_files
 
 CONFTEST = 'pytest_plugins = ["obs.testing.fixtures"]\n'
 USER_TEST = """
@@ -48,7 +48,7 @@ def test_the_fixture_leaves_nothing_behind(request):
     def state():
         return (
             threading.enumerate(),
-            len(os.listdir("/proc/self/fd")),
+            open_files(),
             list(gc.callbacks),
         )
 

@@ -1,6 +1,5 @@
 """Wrong arguments raise at once, in words, and no secret is among them."""
 
-import os
 import ssl
 import threading
 
@@ -8,6 +7,7 @@ import pytest
 
 from obs import DefinitionError
 from obs_exporters import PrometheusExporter
+from tests.open_files import open_files
 
 PORT = "an integer from 0 to 65535"
 TLS = "needs an ssl.SSLContext, or a pair of paths: (certfile, keyfile)."
@@ -112,7 +112,7 @@ def test_no_secret_is_in_a_repr():
 
 def test_constructing_opens_nothing():
     def state():
-        return os.listdir("/proc/self/fd"), threading.enumerate()
+        return open_files(), threading.enumerate()
 
     before = state()
     exporter = PrometheusExporter(
