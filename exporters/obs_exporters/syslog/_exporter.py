@@ -3,16 +3,20 @@
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from obs._fork import on_fork
 from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, Payload
 from obs_exporters._http_connection import Tls, check_tls, reason_of
-from obs_exporters._http_request import host_name
 from obs_exporters._push import attempt, check_push, divided, wrong_argument
-from obs_exporters.syslog._message import FACILITIES, Sender, framed, head_of
-from obs_exporters.syslog._transport import Local, Stream, Transport
+from obs_exporters._transport import Local, Stream, Transport, host_and_port
+from obs_exporters.syslog._message import (
+    FACILITIES,
+    Sender,
+    framed,
+    head_of,
+    messages,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -157,27 +161,15 @@ def _transport(
     if protocol == "unix":
         if not isinstance(address, str) or not address or "\0" in address:
             raise wrong_argument(name, "address", address, "the path of a Unix socket")
-        return Local(address)
-    host, port = _host_and_port(address)
+        return Local(address, messages)
+    host, port = host_and_port(address)
     if not host or port == 0:
         raise wrong_argument(name, "address", address, "a host and a port, as host:514")
     if protocol == "udp":
-        return Local((host, port or 514))
+        return Local((host, port or 514), messages)
     if protocol == "tcp":
         return Stream(host, port or 514, None)
     return Stream(host, port or 6514, tls or Tls())
-
-
-def _host_and_port(address: object) -> tuple[str, int | None]:
-    """Give an empty host for what is no address."""
-    if not isinstance(address, str) or not host_name(address):
-        return "", None
-    parts = urlsplit(f"//{address}")
-    try:
-        port = parts.port
-    except ValueError:
-        return "", None
-    return parts.hostname or "", port
 
 
 def _check_header(name: str, what: str, value: object, chars: int) -> None:

@@ -9,7 +9,7 @@ Source: RFC 5424, 6; RFC 6587, 3.4.1; RFC 5612 (the number 32473 is for examples
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from json import dumps
 from typing import Any, NamedTuple
 
@@ -87,6 +87,15 @@ def framed(record: LogRecord, sender: Sender) -> bytes:
     """
     message = encode_log(record, sender)
     return b"%d %s" % (len(message), message)
+
+
+def messages(body: bytes) -> Iterator[bytes]:
+    """Give the messages of frames."""
+    at = 0
+    while at < len(body):
+        begin = body.index(b" ", at) + 1
+        at = begin + int(body[at : begin - 1])
+        yield body[begin:at]
 
 
 def encode_log(record: LogRecord, sender: Sender) -> bytes:

@@ -1,11 +1,12 @@
-"""How messages get to a syslog server: a stream of frames, or a datagram for each."""
+"""How messages get to a server that answers nothing: one stream, or datagrams."""
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from obs_exporters._http_connection import (
     MOST_SECONDS,
@@ -14,6 +15,7 @@ from obs_exporters._http_connection import (
     is_tls_error,
     make_context,
 )
+from obs_exporters._http_request import host_name
 
 if TYPE_CHECKING:
     import ssl
@@ -26,14 +28,14 @@ class Transport(Protocol):
 
     Attributes:
         sent: Whether a part of what ``send`` got last may have arrived.
-        refused: How many messages of it are larger than the socket takes.
+        refused: How many datagrams of it are larger than the socket takes.
     """
 
     sent: bool
     refused: int
 
     def send(self, body: bytes, deadline: float) -> None:
-        """Send frames.
+        """Send a body.
 
         Raises:
             OSError: Not all could be, or not in time.
@@ -73,7 +75,7 @@ class Stream:
         self._link: Link | None = None
 
     def send(self, body: bytes, deadline: float) -> None:
-        """Send frames; see ``Transport``."""
+        """Send a body; see ``Transport``."""
         self.sent = False
         link = self._link
         if link is None or not link.is_alive():
@@ -94,7 +96,7 @@ class Stream:
                 self._context = None  # its files may have been renewed
             raise
         finally:
-            if not is_whole:  # half a frame may be out: the next begins elsewhere
+            if not is_whole:  # half a message may be out: the next begins elsewhere
                 self.forget()
 
     def close(self, deadline: float) -> None:
@@ -152,18 +154,24 @@ class Link(Connection):
 
 
 class Local:
-    """Datagrams over UDP or to a Unix socket; to one that is a stream, frames.
+    """Datagrams over UDP or to a Unix socket; to one that is a stream, bodies as they are.
 
     A body that failed is gone on with where it stopped, if the same comes again.
 
     Args:
         address: Host and port, or a path.
+        messages: Gives the datagrams of a body.
     """
 
-    def __init__(self, address: tuple[str, int] | str) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int] | str,
+        messages: Callable[[bytes], Iterable[bytes]],
+    ) -> None:
         self.sent = False
         self.refused = 0
         self._address = address
+        self._messages = messages
         self._socket: socket.socket | None = None
         self._body = b""
         self._done = 0
@@ -196,7 +204,7 @@ class Local:
             link.close()
 
     def _send_each(self, link: socket.socket, deadline: float) -> None:
-        for number, message in enumerate(messages(self._body)):
+        for number, message in enumerate(self._messages(self._body)):
             if number < self._done:
                 continue
             link.settimeout(_left(deadline))
@@ -242,13 +250,16 @@ class Local:
                 return link
 
 
-def messages(body: bytes) -> Iterator[bytes]:
-    """Give the messages of frames."""
-    at = 0
-    while at < len(body):
-        begin = body.index(b" ", at) + 1
-        at = begin + int(body[at : begin - 1])
-        yield body[begin:at]
+def host_and_port(address: object) -> tuple[str, int | None]:
+    """Give host and port of ``host:port``; an empty host for what is no address."""
+    if not isinstance(address, str) or not host_name(address):
+        return "", None
+    parts = urlsplit(f"//{address}")
+    try:
+        port = parts.port
+    except ValueError:
+        return "", None
+    return parts.hostname or "", port
 
 
 def _open_path(path: str, seconds: float) -> socket.socket:
