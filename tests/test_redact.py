@@ -152,6 +152,13 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P
         ("4111111111111111 4111111111111111a", "[redacted] 4111111111111111a"),
         ("4111111111111111-17", "[redacted]-17"),
         # where a text was cut
+        ("sent Bearer a1b2…", "sent Bearer [redacted]…"),
+        ("we got xoxb-12…", "we got [redacted]…"),
+        ("got sk_live_a1…", "got [redacted]…"),
+        ("the card 4111 1111 11…", "the card [redacted]…"),
+        ("the card 4111-1111-1111-…", "the card [redacted]…"),
+        ("the card 411111 is known…", "the card 411111 is known…"),
+        ("the card 411111…", "the card 411111…"),
         ("at redis://u:half a…", "at redis://u:half a…"),
         ("at redis://u:half…", "at redis://u:[redacted]…"),
         ("at http://host:80…", "at http://host:80…"),
@@ -189,6 +196,39 @@ def test_only_the_secret_part_is_masked(text, masked):
 )
 def test_what_only_resembles_a_secret_stays_the_same_object(text):
     assert DEFAULT.text(text) is text
+
+
+CUT = [  # what may be left at a cut, and what not
+    ("password=", "hunter2-correct-horse"),
+    ("postgres://app:", "correct-horse-battery"),
+    (f"Bearer {JWT[:12]}", JWT[12:]),
+    (JWT[:12], JWT[12:]),
+    ("AKIA", "IOSFODNN7EXAMPLE"),
+    ("ghp_", "a1B2" * 9),
+    ("github_pat_", "a1B2" * 9),
+    ("glpat-", "a1B2" * 5),
+    ("xoxb-", "123456789012-abcdef"),
+    ("xapp-", "1-A0123456789-abcdef"),
+    ("rk_live_", "a1B2" * 6),
+    ("sk_test_", "a1B2" * 6),
+    ("sk-proj-", "1aB2" * 6),
+    ("AIza", "a1B2" * 8 + "a1b"),
+    ("npm_", "a1B2" * 9),
+    ("411111", "1111111111"),
+    ("4111 11", "11 1111 1111"),
+    ("601111", "1-1111-1117"),
+    ("378282", "246310005"),
+]
+
+
+@pytest.mark.parametrize(("shown", "secret"), CUT)
+def test_wherever_a_text_is_cut_nothing_is_left_of_a_secret(shown, secret):
+    before = "it was sent with "
+    for end in range(1, len(secret) + 1):
+        masked = DEFAULT.text(f"{before}{shown}{secret[:end]}…")
+        left = masked.removesuffix("…").removesuffix(MASK)
+        assert MASK in masked
+        assert f"{before}{shown}".startswith(left)
 
 
 def random_text(rng, alphabet, least, most):
@@ -434,6 +474,8 @@ HOSTILE = [
         "a:",
         "a.",
         "://a:…",
+        "4…",
+        "4 4 4 4 4 4…",
         "AKIA",
     ),
     *(

@@ -25,7 +25,10 @@ _URL = Late(
     rf"|{_USER}[^\s/?#\"'<>\\]+(?=@)"  # up to the last one before the host
     r"|(://)[\w-]{20,}+(?=@|…)"
 )
-_SCHEME = Late(r"\b((?i:bearer|basic)(?:[ \t]{1,8}+|\+|%20))([A-Za-z0-9._~+/=-]{8,}+)")
+_SCHEME = Late(
+    r"\b((?i:bearer|basic)(?:[ \t]{1,8}+|\+|%20))"
+    r"([A-Za-z0-9._~+/=-]{8,}+|[A-Za-z0-9._~+/=-]++(?=…))"
+)
 _BASIC_CHARS = 4_096
 """How much of basic credentials is decoded: the user's name and the colon."""
 
@@ -38,10 +41,10 @@ _SHAPES = [
         ("gh", r"gh[pousr]_(?:[A-Za-z0-9]{20,}+|[A-Za-z0-9]++(?=…))"),
         ("github_pat_", r"github_pat_(?:\w{20,}+|\w++(?=…))"),
         ("glpat-", r"glpat-(?:[\w-]{16,}+|[\w-]++(?=…))"),
-        ("xox", r"xox[a-z]-[A-Za-z0-9-]{10,}+"),
-        ("xapp-", r"xapp-[A-Za-z0-9-]{10,}+"),
-        ("k_live_", r"[rs]k_live_[A-Za-z0-9]{10,}+"),
-        ("k_test_", r"[rs]k_test_[A-Za-z0-9]{10,}+"),
+        ("xox", r"xox[a-z]-(?:[A-Za-z0-9-]{10,}+|[A-Za-z0-9-]++(?=…))"),
+        ("xapp-", r"xapp-(?:[A-Za-z0-9-]{10,}+|[A-Za-z0-9-]++(?=…))"),
+        ("k_live_", r"[rs]k_live_(?:[A-Za-z0-9]{10,}+|[A-Za-z0-9]++(?=…))"),
+        ("k_test_", r"[rs]k_test_(?:[A-Za-z0-9]{10,}+|[A-Za-z0-9]++(?=…))"),
         ("npm_", r"npm_(?:[A-Za-z0-9]{36,}+|[A-Za-z0-9]++(?=…))"),
         # Not inside of such a run: each of many beginnings would read it to its end. Last,
         # since masks before them make new beginnings.
@@ -51,6 +54,7 @@ _SHAPES = [
 ]
 
 _RUN = Late(r"[0-9](?<!\w.)(?<!\d\..)(?:[ -]?[0-9]){12,}+")
+_CUT_RUN = Late(r"[0-9](?:[ -]?[0-9]){6,18}[ -]?(?=…)")
 _POINT = Late(r"\.\d")
 _GROUPS = Late(r"[0-9]+|[ -]")
 _CARD = Late(
@@ -98,9 +102,13 @@ def mask_shapes(text: str) -> str:
 def mask_cards(text: str) -> str:
     """Mask numbers of payment cards: a known beginning, length and check digit.
 
-    Source: ISO/IEC 7812-1, annex B (the check digit).
+    Where a text was cut the check digit is gone, so more digits than the six that may be
+    shown of a card count as one.
+
+    Source: ISO/IEC 7812-1, annex B (the check digit); PCI DSS, 3.4 (the six).
     """
-    return _RUN.sub(_cards, text)
+    found = _RUN.sub(_cards, text)
+    return _CUT_RUN.sub(MASK, found) if "…" in found else found
 
 
 def _credentials(match: re.Match[str]) -> str:
