@@ -240,7 +240,13 @@ _ALL = (
         "Records and measurements that were left out, by reason.",
         (*_DELIVERY, "reason"),
     ),
-    Builtin("obs.truncated", "counter", "", "Values that were cut.", ("signal",)),
+    Builtin(
+        "obs.truncated",
+        "counter",
+        "",
+        "Values that were cut, and series that became one with another.",
+        ("signal",),
+    ),
     Builtin(
         "obs.exported",
         "counter",

@@ -2,7 +2,7 @@
 
 import sys
 from _thread import start_new_thread
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from random import Random
@@ -101,6 +101,21 @@ class Lanes:
     def took(self, signal: str, exporter: str, seconds: float) -> None:
         """Observe how long one send took."""
         self._durations.series((signal, exporter)).observe(seconds)
+
+    def left_out(self, exporter: str, points: Mapping[str, int], merged: int) -> None:
+        """Count the points that a push does not hold, and those that became one.
+
+        They are no loss of an exporter's, whose books count pushes.
+        """
+        who = f"exporter {exporter!r}"
+        for reason, n in points.items():
+            self._diag.dropped("metrics", reason, n)
+            text = f"{who}: {n} points of a push left out: {reason}."
+            self._diag.say(f"{exporter} {reason}", text, once=f"{who} {reason}")
+        if merged:
+            self._diag.truncated("metrics", merged)
+            text = f"{who}: {merged} series have the names of others there and add up."
+            self._diag.say(f"{exporter} merged", text, once=f"{who} merged")
 
     def workers(self) -> list[Worker]:
         """Give those of the exporters that there are."""

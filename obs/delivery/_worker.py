@@ -1,7 +1,7 @@
 """The thread of one lane: it does what the state machine says."""
 
 from _thread import start_new_thread
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
 from threading import Condition, Thread, get_ident, main_thread
@@ -43,6 +43,10 @@ class Host(Protocol):
 
     def took(self, signal: str, exporter: str, seconds: float) -> None:
         """Observe how long one send took."""
+        ...
+
+    def left_out(self, exporter: str, points: Mapping[str, int], merged: int) -> None:
+        """Count the points that a push does not hold, and those that became one."""
         ...
 
 
@@ -278,6 +282,8 @@ class Worker:
                     temporality=self.exporter.delivery.temporality,
                 )
             )
+        for payload in payloads or ():
+            self._host.left_out(self.exporter.name, payload.dropped, payload.merged)
         with self._changed:
             if self.is_over:
                 return

@@ -15,7 +15,7 @@ from obs.delivery._lanes import CHUNK, Lanes
 from obs.errors import ExportFailed
 from obs.limits import Limits
 from obs.metrics import Registry
-from obs.model import Ack, Resource
+from obs.model import Ack, Payload, Resource
 from tests.delivery.scripted import Scripted, down, refused
 
 GRACE = 0.5
@@ -108,6 +108,37 @@ def test_records_arrive_by_themselves():
     with tel.start():
         spans(tel, *range(100))
         eventually(lambda: len(exporter.ids) == 100)
+
+
+def test_points_that_a_push_leaves_out_or_adds_up_are_counted_and_said_once(capfd):
+    class Picky(Scripted):
+        def encode(self, batch):
+            yield Payload("a", 3, {"invalid": 2}, 1)
+            yield Payload("b", 0, {"invalid": 1, "limit": 4}, 1)
+
+    tel = instance(Picky(signals=("metrics",)))
+    with tel.start():
+        tel.flush(5)
+        tel.flush(5)
+        snapshot = tel.snapshot()
+        dropped = snapshot["obs.dropped"]
+        assert dropped.value(signal="metrics", exporter="", reason="invalid") == 6
+        assert dropped.value(signal="metrics", exporter="", reason="limit") == 8
+        assert snapshot["obs.truncated"].value(signal="metrics") == 4
+        # No push was lost.
+        assert balance(tel, signal="metrics") == {
+            "delivered": 2,
+            "rejected": 0,
+            "dropped": 0,
+            "unknown": 0,
+            "queued": 0,
+        }
+    said = [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()]
+    assert said == [
+        "exporter 'scripted': 2 points of a push left out: invalid.",
+        "exporter 'scripted': 1 series have the names of others there and add up.",
+        "exporter 'scripted': 4 points of a push left out: limit.",
+    ]
 
 
 def test_metrics_arrive_every_interval():
