@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from obs_exporters.otel import OTelExporter
     from obs_exporters.otlp import OTLPExporter
     from obs_exporters.prometheus import PrometheusExporter
+    from obs_exporters.statsd import StatsdExporter
     from obs_exporters.syslog import SyslogExporter
     from obs_exporters.zipkin import ZipkinExporter
 
@@ -19,6 +20,7 @@ __all__ = [
     "OTLPExporter",
     "OTelExporter",
     "PrometheusExporter",
+    "StatsdExporter",
     "SyslogExporter",
     "Tls",
     "ZipkinExporter",
@@ -31,6 +33,7 @@ _HOME = {
     "OTLPExporter": "otlp",
     "OTelExporter": "otel",
     "PrometheusExporter": "prometheus",
+    "StatsdExporter": "statsd",
     "SyslogExporter": "syslog",
     "Tls": "_http_client",
     "ZipkinExporter": "zipkin",

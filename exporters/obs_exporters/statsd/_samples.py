@@ -1,0 +1,139 @@
+"""A histogram as timed values: how many, which, and at what sample rate.
+
+A StatsD server takes single values and computes percentiles itself. It is sent few values
+that stand for all of a histogram.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import lru_cache
+from itertools import accumulate
+from math import inf, isfinite, nextafter
+from typing import NamedTuple
+
+MOST_OBSERVATIONS = 1 << 50
+"""Up to here a server that cuts ``1 / rate`` to a whole number finds the count."""
+
+
+class Sample(NamedTuple):
+    """Observations of one bucket, which are sent as one value.
+
+    Attributes:
+        value: Inside the bucket.
+        weight: How many they are.
+        lines: In how many lines they are sent.
+    """
+
+    value: float
+    weight: int
+    lines: int
+
+
+def samples_of(
+    bounds: Sequence[float],
+    buckets: Sequence[int],
+    total: float,
+    *,
+    most_lines: int | None,
+    is_signed: bool,
+) -> list[Sample]:
+    """Give the samples of a histogram, in rising order.
+
+    The values stand at the same share of each bucket, chosen so that all of them add up to
+    ``total`` where the buckets allow it.
+
+    Args:
+        bounds: B strictly rising upper bounds, inclusive.
+        buckets: B + 1 counts, not cumulative; the last is above all bounds.
+        total: The sum of what was observed.
+        most_lines: Among how many lines all observations are divided, as evenly as can be,
+            for servers that do not weigh values: of N lines the I-th stands at the rank
+            I / N. None: one line for each bucket, for servers that do.
+        is_signed: Whether a value may be negative.
+
+    Raises:
+        ValueError: One would have to be, or there are too many observations.
+    """
+    observed = sum(buckets)
+    if observed > MOST_OBSERVATIONS or min(buckets, default=0) < 0:
+        raise ValueError
+    if not observed:
+        return []
+    weights = buckets
+    lines = [int(count > 0) for count in buckets]
+    if most_lines is not None:
+        weights, lines = _by_rank(buckets, observed, min(observed, most_lines))
+    values = _values(bounds, weights, total, is_signed)
+    samples = [Sample(*each) for each in zip(values, weights, lines, strict=True)]
+    samples = [sample for sample in samples if sample.lines]
+    for sample in samples:
+        if not isfinite(sample.value) or (sample.value < 0 and not is_signed):
+            raise ValueError
+    return samples
+
+
+def _by_rank(
+    buckets: Sequence[int], observed: int, lines: int
+) -> tuple[list[int], list[int]]:
+    """Give how many observations, in how many lines, stand for each bucket.
+
+    The line ``i`` (from 1) stands for the ranks up to ``ceil(i * observed / lines)``, by
+    the value of the last.
+    """
+    last = [below * lines // observed for below in accumulate(buckets)]
+    ranks = [-(-line * observed // lines) for line in last]
+    pairs = zip([0, *ranks], ranks, strict=False)
+    weights = [rank - before for before, rank in pairs]
+    return weights, [now - then for then, now in zip([0, *last], last, strict=False)]
+
+
+def _values(
+    bounds: Sequence[float], weights: Sequence[int], total: float, is_signed: bool
+) -> list[float]:
+    if not bounds:
+        return [_inside(total / weights[0], -inf, inf)]
+    lower = [min(0.0, bounds[0]), *bounds]
+    if not is_signed:
+        lower = [max(0.0, edge) for edge in lower]
+    upper = [*bounds, bounds[-1]]
+    closed = list(zip(weights[:-1], lower, upper, strict=False))
+    if weights[-1]:
+        rest = total - sum(n * (low + high) / 2 for n, low, high in closed)
+        lower[-1] = upper[-1] = max(rest / weights[-1], lower[-1])
+    room = sum(n * (high - low) for n, low, high in closed)
+    missing = total - sum(n * low for n, low in zip(weights, lower, strict=True))
+    share = min(max(missing / room, 0.0), 1.0) if room > 0 else 1.0
+    # A bucket below zero has its upper edge below the lower, where none may be negative.
+    values = [
+        low + share * (high - low) if high >= low else high
+        for low, high in zip(lower, upper, strict=True)
+    ]
+    edges = zip([-inf, *bounds], [*bounds, inf], strict=True)
+    return [_inside(value, *edge) for value, edge in zip(values, edges, strict=True)]
+
+
+def _inside(value: float, low: float, high: float) -> float:
+    """Give a value in 12 digits, above the bound below it, which is not its bucket's."""
+    short = min(float(f"{value:.12g}"), high)
+    return short if short > low else nextafter(low, inf)
+
+
+@lru_cache(maxsize=4096)
+def rate_of(weight: int) -> str:
+    """Give the sample rate at which one line counts as ``weight``.
+
+    Of the numbers up to a million, 78,346 are not what comes back when ``1 / n`` is
+    inverted and cut, as most servers do: 49 becomes 48.
+    """
+    rate = 1 / weight
+    if int(1 / rate) < weight:
+        rate = nextafter(rate, -inf)
+    return decimal(rate)
+
+
+def decimal(value: float) -> str:
+    """Give a finite number in decimal digits, without an exponent."""
+    if value == int(value):
+        return str(int(value))
+    text = repr(float(value))
+    return f"{Decimal(text):f}" if "e" in text else text
