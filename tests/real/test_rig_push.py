@@ -8,11 +8,13 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psutil
 import pytest
 
 from tests.real.graphite import Carbon, GraphiteWeb
+from tests.real.receivers import Collector, plain
 from tests.real.servers import NotInstalled, Server, eventually, http_call
 from tests.real.statsd_servers import Statsd, StatsdExporter
 from tests.real.stores import InfluxDB1, Pushgateway, Series, VictoriaMetrics
@@ -153,6 +155,41 @@ def test_statsd_exporter_counts_what_it_refuses(
     datagram(statsd_exporter.addresses["udp"], b"rig.bad\n")
     eventually(lambda: statsd_exporter.troubles().get(malformed, 0) == before + 1)
     assert all(statsd_exporter.troubles().values())
+
+
+def test_the_collector_gives_back_lines(collector: Collector) -> None:
+    lines = [b"c:3|c|#a:b", b"g:-2|g", b"t:250|ms|@0.5", b"h:250|h", b"d:250|d"]
+    body = b"".join(b"rig.statsd.%s\n" % line for line in lines)
+    datagram(collector.statsd_address, body)
+
+    def points() -> dict[str, dict[str, Any]]:
+        """The kind of metric and its only point, by name."""
+        return {
+            record["name"].removeprefix("rig.statsd."): {"kind": kind, **point}
+            for _, _, record in collector.metrics()
+            for kind in ("sum", "gauge", "exponentialHistogram")
+            for point in record.get(kind, {}).get("dataPoints", ())
+            if record["name"].startswith("rig.statsd.")
+        }
+
+    eventually(lambda: len(points()) == len(lines))
+    found = points()
+    assert (found["c"]["kind"], found["c"]["asInt"]) == ("sum", "3")
+    assert plain(found["c"]["attributes"]) == {"a": "b"}
+    assert (found["g"]["kind"], found["g"]["asDouble"]) == ("gauge", -2)
+    for name, count in (("t", 2), ("h", 1), ("d", 1)):
+        assert found[name]["kind"] == "exponentialHistogram"
+        assert found[name]["count"] == str(count)
+        assert found[name]["sum"] == 250 * count
+
+
+def test_the_collector_says_which_lines_it_dropped(collector: Collector) -> None:
+    datagram(collector.statsd_address, b"rig.dropped\nrig.dropped:nan|g\n")
+    expected = {
+        "invalid message format: rig.dropped",
+        'discarding metric "rig.dropped": invalid NaN value',
+    }
+    eventually(lambda: expected <= set(collector.statsd_troubles()))
 
 
 @pytest.mark.parametrize(("way", "send"), [("udp", datagram), ("tcp", stream)])
