@@ -19,6 +19,9 @@ MOST_LINES = 100
 _NOT_IN_PATH = re.compile(r"[^A-Za-z0-9_.-]")
 _NOT_IN_STEP = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_IN_TAG = re.compile(r"[^\w./{}<>()+*%~!?&$-]")
+_UNDERSCORES = re.compile(r"\A[_.-]{2,}")
+_OF_PROMETHEUS = ("quantile", "le")
+"""Of these as tags of a timer or a histogram statsd_exporter ends."""
 _OF_OBJECTS = frozenset(
     "__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ __proto__ "
     "constructor hasOwnProperty isPrototypeOf propertyIsEnumerable toLocaleString "
@@ -89,12 +92,18 @@ def tags_of(constant: Tags, labels: Tags) -> list[tuple[str, str]]:
     A label goes before what has the same name and is of all series.
     """
     tags = {**constant, **labels}
-    cleaned = {_tag(name): _tag(value) for name, value in tags.items() if value}
+    cleaned = {
+        _tag_name(name): _NOT_IN_TAG.sub("_", value)
+        for name, value in tags.items()
+        if value
+    }
     return sorted(cleaned.items())
 
 
-def _tag(text: str) -> str:
-    return _NOT_IN_TAG.sub("_", text) or "_"
+def _tag_name(name: str) -> str:
+    # statsd_exporter shows nothing any more if one begins with two underscores.
+    cleaned = _UNDERSCORES.sub("_", path_of(name))
+    return f"{cleaned}_" if cleaned in _OF_PROMETHEUS else cleaned
 
 
 _ZERO_LINE = "0|g{1}\n{0}:"

@@ -39,8 +39,8 @@ def samples_of(
 ) -> list[Sample]:
     """Give the samples of a histogram, in rising order.
 
-    The values stand at the same share of each bucket, chosen so that all of them add up to
-    ``total`` where the buckets allow it.
+    The values stand at the same share of each bucket, chosen so that the server's mean is
+    the true one where the buckets allow it.
 
     Args:
         bounds: B strictly rising upper bounds, inclusive.
@@ -59,11 +59,12 @@ def samples_of(
         raise ValueError
     if not observed:
         return []
-    weights = buckets
-    lines = [int(count > 0) for count in buckets]
-    if most_lines is not None:
+    if most_lines is None:
+        weights, lines = buckets, [int(count > 0) for count in buckets]
+        values = _values(bounds, weights, total, is_signed)
+    else:
         weights, lines = _by_rank(buckets, observed, min(observed, most_lines))
-    values = _values(bounds, weights, total, is_signed)
+        values = _values(bounds, lines, total * sum(lines) / observed, is_signed)
     samples = [Sample(*each) for each in zip(values, weights, lines, strict=True)]
     samples = [sample for sample in samples if sample.lines]
     for sample in samples:
@@ -88,20 +89,21 @@ def _by_rank(
 
 
 def _values(
-    bounds: Sequence[float], weights: Sequence[int], total: float, is_signed: bool
+    bounds: Sequence[float], counts: Sequence[int], total: float, is_signed: bool
 ) -> list[float]:
+    """Give a value in each bucket, so that as many as ``counts`` add up to ``total``."""
     if not bounds:
-        return [_inside(total / weights[0], -inf, inf)]
+        return [_inside(total / counts[0], -inf, inf)]
     lower = [min(0.0, bounds[0]), *bounds]
     if not is_signed:
         lower = [max(0.0, edge) for edge in lower]
     upper = [*bounds, bounds[-1]]
-    closed = list(zip(weights[:-1], lower, upper, strict=False))
-    if weights[-1]:
+    closed = list(zip(counts[:-1], lower, upper, strict=False))
+    if counts[-1]:
         rest = total - sum(n * (low + high) / 2 for n, low, high in closed)
-        lower[-1] = upper[-1] = max(rest / weights[-1], lower[-1])
+        lower[-1] = upper[-1] = max(rest / counts[-1], lower[-1])
     room = sum(n * (high - low) for n, low, high in closed)
-    missing = total - sum(n * low for n, low in zip(weights, lower, strict=True))
+    missing = total - sum(n * low for n, low in zip(counts, lower, strict=True))
     share = min(max(missing / room, 0.0), 1.0) if room > 0 else 1.0
     # A bucket below zero has its upper edge below the lower, where none may be negative.
     values = [

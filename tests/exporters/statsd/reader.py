@@ -13,12 +13,13 @@ from tests.exporters.syslog import reader
 NUMBER = r"(?P<value>-?[0-9]+(?:\.[0-9]+)?)"
 RATE = r"(?:\|@(?P<rate>0\.[0-9]+))?"
 NAME = r"(?P<name>[A-Za-z0-9_.-]+)"
+KEY = r"(?:[_.-](?![_.-])|[A-Za-z0-9])[A-Za-z0-9_.-]*"
 TAG = r"[\w./{}<>()+*%~!?&$-]+"
 LINES = {
     "plain": rf"{NAME}:{NUMBER}\|(?P<kind>c|g|ms){RATE}",
     "datadog": rf"{NAME}:{NUMBER}\|(?P<kind>c|g|ms|d){RATE}"
-    rf"(?:\|#(?P<tags>{TAG}:{TAG}(?:,{TAG}:{TAG})*))?(?:\|c:(?P<container>[\w./-]+))?",
-    "telegraf": rf"{NAME}(?P<tags>(?:,{TAG}={TAG})*):(?P<zero>0\|g:(?=-))?"
+    rf"(?:\|#(?P<tags>{KEY}:{TAG}(?:,{KEY}:{TAG})*))?(?:\|c:(?P<container>[\w./-]+))?",
+    "telegraf": rf"{NAME}(?P<tags>(?:,{KEY}={TAG})*):(?P<zero>0\|g:(?=-))?"
     rf"{NUMBER}\|(?P<kind>c|g|ms|h){RATE}",
 }
 
