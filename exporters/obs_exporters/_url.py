@@ -22,6 +22,7 @@ def exporter_from_url(url: str) -> Exporter:
     | ``otlp://127.0.0.1:4318``, ``otlps://…`` | ``OTLPExporter``, ``?protocol=grpc`` too |
     | ``zipkin://127.0.0.1:9411``, ``zipkins://…`` | ``ZipkinExporter`` |
     | ``syslog://127.0.0.1:514?protocol=tcp``, ``syslog:///dev/log`` | ``SyslogExporter`` |
+    | ``statsd://127.0.0.1:8125?dialect=datadog``, ``statsd:///run/s`` | ``StatsdExporter`` |
     | ``jsonl:///var/log/app.jsonl``, ``jsonl:-`` | ``JsonLinesExporter``; ``-``: stdout |
     | ``console:``, ``console:-`` | ``ConsoleExporter`` on stderr; ``-``: stdout |
 
@@ -119,15 +120,13 @@ def _zipkin(parts: SplitResult, port: int | None, options: Options) -> Exporter:
 def _syslog(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     from obs_exporters.syslog import SyslogExporter  # noqa: PLC0415 - one shall not cost what all do
 
-    path = unquote(parts.path)
-    if parts.netloc:
-        _no_path(parts)
-        if "@" in parts.netloc:
-            text = "exporter URL: syslog: got a user, needs host and port alone."
-            raise DefinitionError(text)
-        return SyslogExporter(parts.netloc, **options)
-    options.setdefault("protocol", "unix" if path else "udp")
-    return SyslogExporter(path or "127.0.0.1:514", **options)
+    return SyslogExporter(_socket(parts, "127.0.0.1:514", options), **options)
+
+
+def _statsd(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.statsd import StatsdExporter  # noqa: PLC0415 - one shall not cost what all do
+
+    return StatsdExporter(_socket(parts, "127.0.0.1:8125", options), **options)
 
 
 def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
@@ -166,6 +165,19 @@ def _http(parts: SplitResult, port: int | None, default: int) -> str:
     return f"{scheme}://{login}{at}{host}:{port}{parts.path}"
 
 
+def _socket(parts: SplitResult, default: str, options: Options) -> str:
+    """Give host and port of a URL or, of one without a host, the path of a Unix socket."""
+    path = unquote(parts.path)
+    if parts.netloc:
+        _no_path(parts)
+        if "@" in parts.netloc:
+            text = f"exporter URL: {parts.scheme}: got a user, needs host and port alone."
+            raise DefinitionError(text)
+        return parts.netloc
+    options.setdefault("protocol", "unix" if path else "udp")
+    return path or default
+
+
 def _no_path(parts: SplitResult) -> None:
     if parts.path not in ("", "/"):
         text = (
@@ -179,10 +191,15 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
+def _text_or_true(text: str) -> str | bool:
+    return text if text != "true" else True
+
+
 _NEEDS: Mapping[Callable[[str], Any], str] = {
     float: "a number",
     int: "a whole number",
     str: "a text",
+    _text_or_true: "a text",
     _list: "names with commas between them",
 }
 _PUSH: _Converters = {"interval": float, "timeout": float, "name": str}
@@ -201,6 +218,16 @@ _SYSLOG: _Converters = {
     "hostname": str,
     "sd_id": str,
     "max_message_bytes": int,
+}
+_STATSD: _Converters = {
+    **_PUSH,
+    "protocol": str,
+    "dialect": str,
+    "prefix": str,
+    "max_datagram_bytes": int,
+    "resource": _list,
+    "container_id": _text_or_true,
+    "entity_id": str,
 }
 _JSONL: _Converters = {
     **_PUSH,
@@ -222,6 +249,7 @@ _KINDS = {
     "zipkin": _Kind(_zipkin, _PUSH),
     "zipkins": _Kind(_zipkin, _PUSH),
     "syslog": _Kind(_syslog, _SYSLOG),
+    "statsd": _Kind(_statsd, _STATSD),
     "jsonl": _Kind(_jsonl, _JSONL),
     "console": _Kind(_console, _CONSOLE),
 }

@@ -72,12 +72,12 @@ def test_a_page_with_user_and_password():
         (
             "127.0.0.1",
             "exporter URL: got no scheme, needs one of prometheus, otlp, otlps, zipkin, "
-            "zipkins, syslog, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
+            "zipkins, syslog, statsd, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
         ),
         (
             "kafka://x",
             "exporter URL: got 'kafka', needs one of prometheus, otlp, otlps, zipkin, "
-            "zipkins, syslog, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
+            "zipkins, syslog, statsd, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
         ),
         (
             "otlp://x:99999",
