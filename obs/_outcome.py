@@ -104,7 +104,9 @@ class Rules:
         for rule in self._rules:
             try:
                 answer = rule(error)
-            except Exception as failure:  # noqa: BLE001 - a foreign function
+            except Exception as failure:  # a foreign function
+                if is_the_hosts(failure):
+                    raise
                 answer = f"<{type_name(failure)}>"
             if answer is None:
                 continue

@@ -17,6 +17,7 @@ from obs._context import (
     put_back,
 )
 from obs._exceptions import marks_of
+from obs._foreign import is_the_hosts
 from obs._outcome import (
     FAILURES,
     Classify,
@@ -370,7 +371,9 @@ class Operation:
     def _text(self, value: Any) -> str:
         try:
             text = label_text(value)
-        except Exception:  # noqa: BLE001 - an Enum's value may be a hostile property
+        except Exception as raised:  # an Enum's value may be a hostile property
+            if is_the_hosts(raised):
+                raise
             text = None
         if text is not None:
             return text

@@ -13,6 +13,7 @@ from itertools import accumulate, pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
+from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, shown
 from obs.model import SpanEvent, SpanRecord, TraceContext
 
@@ -197,7 +198,9 @@ def _events(span: _Span) -> list[int]:
     try:
         given = span.record.events
         events = [each for each in given if issubclass(type(each), SpanEvent)]
-    except Exception:  # noqa: BLE001 - not a sequence, or a hostile one
+    except Exception as raised:  # not a sequence, or a hostile one
+        if is_the_hosts(raised):
+            raise
         return []
     times = [(_whole(event.time_ns) or 0) + span.moved for event in events]
     return [time for time in times if span.start <= time <= span.end]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from obs._foreign import is_the_hosts
 from obs.encoding._json import json_line
 from obs.encoding._records import LOG_ROOM, hex_id
 from obs.encoding._time import rfc3339
@@ -103,7 +104,9 @@ def wants_color(target: Any, environ: Mapping[str, str]) -> bool:
     try:
         is_descriptor = isinstance(target, int)
         return os.isatty(target) if is_descriptor else bool(target.isatty())
-    except Exception:  # noqa: BLE001 - closed, or has none
+    except Exception as raised:  # closed, or has none
+        if is_the_hosts(raised):
+            raise
         return False
 
 

@@ -126,5 +126,7 @@ def _is_terminal(sink: Any) -> bool:
     stream = _stream_of(sink)
     try:
         return os.isatty(stream if type(stream) is int else stream.fileno())
-    except Exception:  # noqa: BLE001 - foreign; a path; no descriptor
+    except Exception as raised:  # foreign; a path; no descriptor
+        if is_the_hosts(raised):
+            raise
         return False

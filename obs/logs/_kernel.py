@@ -8,6 +8,8 @@ import sys
 from stat import S_ISFIFO, S_ISSOCK
 from typing import Any
 
+from obs._foreign import is_the_hosts
+
 if sys.platform != "win32":
     import fcntl
     import termios
@@ -22,7 +24,9 @@ def descriptor_of(stream: Any) -> int:
     """Give the descriptor behind a file object, -1 where there is none."""
     try:
         fd = stream.fileno()
-    except Exception:  # noqa: BLE001 - foreign
+    except Exception as raised:  # foreign
+        if is_the_hosts(raised):
+            raise
         return -1
     return fd if type(fd) is int else -1
 

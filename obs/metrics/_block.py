@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic
 
+from obs._foreign import is_the_hosts
 from obs._null import NULL_INSTRUMENT
 from obs.errors import shown
 from obs.limits import LABEL_VALUE_CHARS as CUT
@@ -187,7 +188,9 @@ class SeriesBlock(Generic[S]):
     def _text(self, value: Any) -> str | None:
         try:
             text = label_text(value)
-        except Exception:  # noqa: BLE001 - an Enum's value may be a hostile property
+        except Exception as raised:  # an Enum's value may be a hostile property
+            if is_the_hosts(raised):
+                raise
             return None
         if text is not None and type(value) is str and len(text) < len(value):
             self.metric.registry.diag.truncated("metrics")

@@ -1,5 +1,7 @@
 """Which numbers are recorded: exact ``int`` and ``float``, finite."""
 
+from obs._foreign import is_the_hosts
+
 INFINITE = float("inf")
 EXACT_INT = 2**53
 """Above this an int is recorded as a float: sums of ints cannot grow without bound."""
@@ -26,6 +28,8 @@ def exact_number(value: object) -> int | float | None:
             if -EXACT_INT <= whole <= EXACT_INT:
                 return whole
         number = float(value)  # type: ignore[arg-type]  # what is no number raises
-    except Exception:  # noqa: BLE001 - a foreign __float__ may raise anything
+    except Exception as raised:  # a foreign __float__ may raise anything
+        if is_the_hosts(raised):
+            raise
         return None
     return number if -INFINITE < number < INFINITE else None

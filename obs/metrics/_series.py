@@ -4,6 +4,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from obs._foreign import is_the_hosts
 from obs._identity import Unique
 from obs.errors import shown
 from obs.metrics._numbers import exact_number
@@ -85,8 +86,11 @@ class Labelled(Unique, Generic[S]):
                 return self._children[values]
             if not values and len(named) == self._width:
                 return self._children[self._pick(named)]
-        except Exception:  # noqa: BLE001 - unknown yet, wrong, or a hostile __hash__
-            return self._block.find(values, named)
+        except KeyError:  # unknown yet
+            pass
+        except Exception as raised:  # wrong, or a hostile __hash__
+            if is_the_hosts(raised):
+                raise
         return self._block.find(values, named)
 
     def remove(self, /, *values: Any, **named: Any) -> None:

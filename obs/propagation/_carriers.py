@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+from obs._foreign import is_the_hosts
+
 _LINES = 64
 NAMES = 1_000
 """Of a carrier's names so many are looked at; and of a header so many lines."""
@@ -51,7 +53,9 @@ class CarrierHeaders:
             value = None if self._direct is None else self._direct(name)
             text = None if value is None else _joined(value, self._chars)
             return self._searched(name) if text is None else text
-        except Exception as error:  # noqa: BLE001 - a foreign object
+        except Exception as error:  # a foreign object
+            if is_the_hosts(error):
+                raise
             self.error = self.error or error
             return None
 
@@ -81,7 +85,9 @@ class CarrierHeaders:
                     index[name].append(value)
                 else:
                     index[name] = [value]
-        except Exception as error:  # noqa: BLE001 - a foreign object
+        except Exception as error:  # a foreign object
+            if is_the_hosts(error):
+                raise
             self.error = self.error or error
         return index
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from obs._diag import Diag
+from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, InvalidValue, shown, type_name
 from obs.limits import Limits
 from obs.model import NO_BAGGAGE, TraceContext
@@ -72,7 +73,9 @@ class Propagation:
         if self._is_w3c and type(carrier) is dict:
             try:
                 context = read(carrier, self._limits, with_baggage=self._with_baggage)
-            except Exception:  # noqa: BLE001 - keys that are no text, or are hostile
+            except Exception as raised:  # keys that are no text, or are hostile
+                if is_the_hosts(raised):
+                    raise
                 context = None
             if context is not None:
                 return context
@@ -92,7 +95,9 @@ class Propagation:
         if carrier is None and self._is_w3c:
             try:
                 headers = written(context, self._with_baggage)
-            except Exception:  # noqa: BLE001 - a context of hostile values
+            except Exception as raised:  # a context of hostile values
+                if is_the_hosts(raised):
+                    raise
                 headers = None
             if headers is not None:
                 return headers
@@ -104,7 +109,9 @@ class Propagation:
             return EMPTY
         try:
             headers = headers_of(carrier, self._chars)
-        except Exception as error:  # noqa: BLE001 - a foreign object
+        except Exception as error:  # a foreign object
+            if is_the_hosts(error):
+                raise
             self._bad_carrier(carrier, "extract", f"raised {type_name(error)}")
             return EMPTY
         if headers is None:
@@ -141,7 +148,9 @@ class Propagation:
             problem = f"gave {shown(found)}, needs a TraceContext"
         except InvalidValue:
             raise
-        except Exception as error:  # noqa: BLE001 - a foreign object
+        except Exception as error:  # a foreign object
+            if is_the_hosts(error):
+                raise
             problem = f"raised {type_name(error)}"
         self._bad_propagator(name, "extract", problem)
         return EMPTY
@@ -157,7 +166,9 @@ class Propagation:
             headers.update(self._written(name, propagator, context))
         try:
             return write(headers, carrier)
-        except Exception as error:  # noqa: BLE001 - a foreign object
+        except Exception as error:  # a foreign object
+            if is_the_hosts(error):
+                raise
             self._bad_carrier(carrier, "inject", f"raised {type_name(error)}")
             return carrier
 
@@ -172,7 +183,9 @@ class Propagation:
             problem = "gave what is no header"
         except InvalidValue:
             raise
-        except Exception as error:  # noqa: BLE001 - a foreign object
+        except Exception as error:  # a foreign object
+            if is_the_hosts(error):
+                raise
             problem = f"raised {type_name(error)}"
         self._bad_propagator(name, "inject", problem)
         return {}

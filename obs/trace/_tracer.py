@@ -362,7 +362,9 @@ class Tracer(Unique):
         self._sampling.add(me)
         try:
             return bool(self._sampler.sample(trace, name, attributes, kind, given))
-        except Exception as failure:  # noqa: BLE001 - a foreign object
+        except Exception as failure:  # a foreign object
+            if is_the_hosts(failure):
+                raise
             text = (
                 f"sampler: sample() raised a {type_name(failure)}. "
                 "What upstream decided was taken, else the trace is recorded."
