@@ -171,7 +171,9 @@ def _socket(parts: SplitResult, default: str, options: Options) -> str:
     if parts.netloc:
         _no_path(parts)
         if "@" in parts.netloc:
-            text = f"exporter URL: {parts.scheme}: got a user, needs host and port alone."
+            text = (
+                f"exporter URL: {parts.scheme}: got a user, needs host and port alone."
+            )
             raise DefinitionError(text)
         return parts.netloc
     options.setdefault("protocol", "unix" if path else "udp")

@@ -76,9 +76,7 @@ class Workload:
 def send(exporter, families, resource=RESOURCE):
     """Send families, and give how many points went out; none may be left out."""
     accepted = 0
-    batch = Batch(
-        "metrics", resource, families=list(families), temporality="delta"
-    )
+    batch = Batch("metrics", resource, families=list(families), temporality="delta")
     for payload in exporter.encode(batch):
         assert not payload.dropped
         ack = exporter.send(payload, monotonic() + 10)

@@ -16,6 +16,7 @@ EXPORTERS: dict[str, Callable[[str], Any]] = {
     "jsonl": lambda where: obs_exporters.JsonLinesExporter(
         f"{where}/lines", rotate_bytes=1024
     ),
+    "statsd": lambda where: obs_exporters.StatsdExporter(where),
     "console": lambda where: obs_exporters.ConsoleExporter(),
 }
 

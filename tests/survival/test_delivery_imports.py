@@ -35,6 +35,10 @@ def test_no_lane_imports_what_it_needs_to_write(tmp_path, kind):
     check_imports(kind, str(tmp_path))
 
 
+def test_no_lane_imports_what_it_needs_to_resolve_a_name():
+    check_imports("statsd", "localhost:9")
+
+
 def check_imports(kind: str, where: str) -> None:
     target = "tests.survival.imports:imported_by_lanes"
     constructed, by_lanes = in_fresh(target, kind, where)

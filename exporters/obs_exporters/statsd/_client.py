@@ -41,7 +41,7 @@ class Client:
             # Into a stream it puts an end of line by itself.
             for message in [body[:-1]] if connect else self._messages(body):
                 self.sent = True
-                self._client._send(message.decode("ascii"))  # noqa: SLF001 - what its own pipeline calls
+                self._client._send(message.decode("ascii"))
         except BaseException as error:
             if is_the_hosts(error):
                 raise

@@ -22,10 +22,9 @@ _NOT_IN_TAG = re.compile(r"[^\w./{}<>()+*%~!?&$-]")
 _UNDERSCORES = re.compile(r"\A[_.-]{2,}")
 _OF_PROMETHEUS = ("quantile", "le")
 """Of these as tags of a timer or a histogram statsd_exporter ends."""
-_OF_OBJECTS = frozenset(
-    "__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ __proto__ "
-    "constructor hasOwnProperty isPrototypeOf propertyIsEnumerable toLocaleString "
-    "toString valueOf".split()
+_OF_OBJECTS = re.compile(
+    r"__(proto|(define|lookup)[GS]etter)__|constructor|hasOwnProperty|isPrototypeOf|"
+    r"propertyIsEnumerable|toLocaleString|toString|valueOf"
 )
 """Every object of JavaScript has these: as keys they end or confuse Etsy's server."""
 
@@ -71,7 +70,7 @@ def plain_key(name: str, labels: Tags, constant: Tags) -> Key:
     values = ["overflow"] if OVERFLOW_LABEL in labels else labels.values()
     steps = [_NOT_IN_STEP.sub("_", value) or "none" for value in values]
     path = ".".join((path_of(name), *steps))
-    return Key(f"{path}_" if path in _OF_OBJECTS else path)
+    return Key(f"{path}_" if _OF_OBJECTS.fullmatch(path) else path)
 
 
 def datadog_key(name: str, labels: Tags, constant: Tags) -> Key:

@@ -75,6 +75,9 @@ class StatsdExporter:
     Threads: ``encode`` from any; ``send`` and ``close`` one at a time.
     """
 
+    imports = ("encodings.idna",)
+    """What ``getaddrinfo`` imports: before lanes start, which may fork at any time."""
+
     def __init__(
         self,
         address: str = "127.0.0.1:8125",
@@ -159,9 +162,7 @@ class StatsdExporter:
             return found and found._replace(tail=found.tail + tail)
 
         series = series_by(batch.families, key)
-        items = (
-            self._encoded(key, *point) for key, point in series.by_key.items()
-        )
+        items = (self._encoded(key, *point) for key, point in series.by_key.items())
         payloads = divided((item for item in items if item != b""), self._most_body)
         first = next(payloads, Payload(b"", 0))
         invalid = first.dropped.get("invalid", 0) + series.invalid

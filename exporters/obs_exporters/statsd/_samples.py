@@ -52,10 +52,11 @@ def samples_of(
         is_signed: Whether a value may be negative.
 
     Raises:
-        ValueError: One would have to be, or there are too many observations.
+        ValueError: One would have to be, the sum is infinite, or there are too many.
     """
     observed = sum(buckets)
-    if observed > MOST_OBSERVATIONS or min(buckets, default=0) < 0:
+    is_possible = observed <= MOST_OBSERVATIONS and min(buckets, default=0) >= 0
+    if not is_possible or not isfinite(total):
         raise ValueError
     if not observed:
         return []

@@ -49,9 +49,7 @@ def tagged(point):
 def with_labels(point, name, labels):
     if isinstance(point, Number):
         return Number(name, labels, point.value)
-    return Histogram(
-        name, labels, point.count, point.sum, point.bounds, point.buckets
-    )
+    return Histogram(name, labels, point.count, point.sum, point.bounds, point.buckets)
 
 
 def without_own(point):
