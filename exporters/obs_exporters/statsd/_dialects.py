@@ -9,6 +9,7 @@ datagram format" of Datadog; Telegraf, "StatsD input plugin", "Influx StatsD".
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from obs.naming import OVERFLOW_LABEL
@@ -47,7 +48,8 @@ class Dialect(NamedTuple):
     """One way to write metrics.
 
     Attributes:
-        key: Gives the key of a name, of a series' labels, and of what all series have.
+        key: Gives the key of a name, of a series' labels, and of the tags that all series
+            have, which a label of the same name hides.
         other: The type of distributions that are no durations.
         most_lines: See ``samples_of``.
         below_zero: What stands before a gauge that is negative. A sign means a change to
@@ -60,49 +62,54 @@ class Dialect(NamedTuple):
     below_zero: str
 
 
-def path_of(name: str) -> str:
-    """Give a metric's name with what may stand in one."""
-    return _NOT_IN_PATH.sub("_", name) or "_"
-
-
 def plain_key(name: str, labels: Tags, constant: Tags) -> Key:
     """Give name and values in their order, with dots between them."""
     values = ["overflow"] if OVERFLOW_LABEL in labels else labels.values()
-    steps = [_NOT_IN_STEP.sub("_", value) or "none" for value in values]
-    path = ".".join((path_of(name), *steps))
+    path = ".".join((_path(name), *map(_step, values)))
     return Key(f"{path}_" if _OF_OBJECTS.fullmatch(path) else path)
 
 
 def datadog_key(name: str, labels: Tags, constant: Tags) -> Key:
     """Give the name, and the tags of DogStatsD."""
-    tags = ",".join(f"{tag}:{value}" for tag, value in tags_of(constant, labels))
-    return Key(path_of(name), f"|#{tags}" if tags else "")
+    tags = sorted({**constant, **tags_of(labels)}.items())
+    text = ",".join([f"{tag}:{value}" for tag, value in tags])
+    return Key(_path(name), f"|#{text}" if text else "")
 
 
 def telegraf_key(name: str, labels: Tags, constant: Tags) -> Key:
     """Give the name with the tags of InfluxDB."""
-    tags = tags_of(constant, labels)
-    return Key("".join((path_of(name), *(f",{tag}={value}" for tag, value in tags))))
+    tags = sorted({**constant, **tags_of(labels)}.items())
+    return Key("".join([_path(name), *[f",{tag}={value}" for tag, value in tags]]))
 
 
-def tags_of(constant: Tags, labels: Tags) -> list[tuple[str, str]]:
-    """Give tags in the order of their names; an empty one is none.
-
-    A label goes before what has the same name and is of all series.
-    """
-    tags = {**constant, **labels}
-    cleaned = {
-        _tag_name(name): _NOT_IN_TAG.sub("_", value)
-        for name, value in tags.items()
-        if value
-    }
-    return sorted(cleaned.items())
+def tags_of(labels: Tags) -> dict[str, str]:
+    """Give labels as tags; an empty one is none."""
+    return {_tag(name): _value(value) for name, value in labels.items() if value}
 
 
-def _tag_name(name: str) -> str:
+# Names come again with each series, values mostly with each push.
+
+
+@lru_cache(maxsize=1024)
+def _path(name: str) -> str:
+    return _NOT_IN_PATH.sub("_", name) or "_"
+
+
+@lru_cache(maxsize=1024)
+def _tag(name: str) -> str:
     # statsd_exporter shows nothing any more if one begins with two underscores.
-    cleaned = _UNDERSCORES.sub("_", path_of(name))
-    return f"{cleaned}_" if cleaned in _OF_PROMETHEUS else cleaned
+    tag = _UNDERSCORES.sub("_", _path(name))
+    return f"{tag}_" if tag in _OF_PROMETHEUS else tag
+
+
+@lru_cache(maxsize=4096)
+def _value(text: str) -> str:
+    return _NOT_IN_TAG.sub("_", text)
+
+
+@lru_cache(maxsize=4096)
+def _step(text: str) -> str:
+    return _NOT_IN_STEP.sub("_", text) or "none"
 
 
 _ZERO_LINE = "0|g{1}\n{0}:"

@@ -13,7 +13,7 @@ from obs_exporters._push import attempt, check_push, divided, wrong_argument
 from obs_exporters._series import series_by
 from obs_exporters._transport import Local, Stream, Transport, host_and_port
 from obs_exporters.statsd._client import Client
-from obs_exporters.statsd._dialects import DIALECTS, Key
+from obs_exporters.statsd._dialects import DIALECTS, Key, tags_of
 from obs_exporters.statsd._lines import KINDS, datagrams, lines_of
 
 MAX_BYTES = 64 * 1024
@@ -159,7 +159,7 @@ class StatsdExporter:
                 return None
             name = f"{self._prefix}{family.name}"
             found = attempt(self._dialect.key, name, labels, constant)
-            return found and found._replace(tail=found.tail + tail)
+            return found._replace(tail=found.tail + tail) if found and tail else found
 
         series = series_by(batch.families, key)
         items = (self._encoded(key, *point) for key, point in series.by_key.items())
@@ -218,7 +218,7 @@ class StatsdExporter:
         }
         if self._entity_id:
             tags["dd.internal.entity_id"] = self._entity_id
-        return tags
+        return tags_of(tags)
 
     def _origin(self, resource: Resource) -> str:
         found = self._container_id

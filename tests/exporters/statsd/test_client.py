@@ -14,6 +14,7 @@ from tests.exporters.statsd.test_exporter import (
     counters,
     durations,
     eventually,
+    failure,
     numbers,
     send,
 )
@@ -72,11 +73,8 @@ def test_a_stream_that_failed_is_opened_again():
         send(exporter, counters(1))
         eventually(lambda: server.messages)
         address = ("127.0.0.1", port_of(server))
-    (payload,) = exporter.encode(counters(1, 1))
-    with pytest.raises(ExportFailed) as raised:
-        for _ in range(100):
-            exporter.send(payload, time.monotonic() + 1)
-    assert (raised.value.retryable, raised.value.sent) == (False, True)
+    error, payload = failure(exporter, counters(1, 1))
+    assert (error.retryable, error.sent) == (False, True)
     with pytest.raises(ExportFailed) as raised:
         exporter.send(payload, time.monotonic() + 1)
     assert str(raised.value) == (
@@ -130,4 +128,6 @@ def test_a_deadline_that_has_passed():
 
 
 def test_without_a_client_the_package_is_not_imported():
-    assert list(in_fresh("tests.exporters.statsd.test_exporter:without_a_client")) == [[]]
+    assert list(in_fresh("tests.exporters.statsd.test_exporter:without_a_client")) == [
+        []
+    ]

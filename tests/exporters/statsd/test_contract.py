@@ -60,6 +60,7 @@ def without_own(point):
 class OverSockets(ExporterContract):
     kind = protocol = "udp"
     dialect = "plain"
+    patience = 1.0  # zeros do not come: that is waited for
 
     def make(self):
         stack = contextlib.ExitStack()
@@ -117,20 +118,11 @@ class TestPlainTcp(OverSockets):
     kind = protocol = "tcp"
 
 
-class TestPlainUnix(OverSockets):
-    kind = protocol = "unix"
-
-
 class TestPlainUnixStream(OverSockets):
     kind, protocol = "unix-stream", "unix"
 
 
 class TestDatadogUdp(OverSockets):
-    dialect = "datadog"
-
-
-class TestDatadogTcp(OverSockets):
-    kind = protocol = "tcp"
     dialect = "datadog"
 
 
@@ -144,11 +136,6 @@ class TestDatadogUnixStream(OverSockets):
 
 
 class TestTelegrafUdp(OverSockets):
-    dialect = "telegraf"
-
-
-class TestTelegrafTcp(OverSockets):
-    kind = protocol = "tcp"
     dialect = "telegraf"
 
 

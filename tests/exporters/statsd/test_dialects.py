@@ -8,6 +8,7 @@ from obs_exporters.statsd._dialects import (
     DIALECTS,
     datadog_key,
     plain_key,
+    tags_of,
     telegraf_key,
 )
 from tests.encoding.hostile import texts
@@ -80,7 +81,8 @@ def test_tags_in_another_order_are_the_same_series():
 def test_no_text_forges_or_splits_a_line(dialect, data):
     any_text = texts | st.text("|:@#,=\n\r []'\"\\.-_a", max_size=12)
     name, labels = data.draw(any_text), data.draw(st.dictionaries(any_text, any_text))
-    key = DIALECTS[dialect].key(name, labels, {"service": data.draw(any_text)})
+    constant = tags_of({"service": data.draw(any_text)})
+    key = DIALECTS[dialect].key(name, labels, constant)
     line = read_line(f"{key.head}:1|c{key.tail}", dialect)
     assert (line.text, line.kind, line.n) == ("1", "c", 1)
     if dialect != "plain":

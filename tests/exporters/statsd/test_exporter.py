@@ -10,14 +10,13 @@ import pytest
 
 from obs.errors import DefinitionError, ExportFailed
 from obs.metrics import Registry
-from obs.model import Ack, Batch, Block, MetricFamily, Resource, delta
+from obs.model import Ack, Batch, MetricFamily, Resource, delta
 from obs_exporters import StatsdExporter, _transport, exporter_from_url
 from tests.exporters.statsd.reader import (
     Server,
     lines_of,
     points,
     read,
-    whole_lines,
     with_lengths,
 )
 
@@ -324,8 +323,10 @@ def test_what_cannot_be_said_is_left_out_and_counted():
 
 
 def test_a_line_in_a_stream_has_4096_bytes_at_most():
-    families = [MetricFamily.of(letter * n, "gauge", 1) for letter, n in
-                (("a", 4_090), ("b", 4_092))]
+    families = [
+        MetricFamily.of(letter * n, "gauge", 1)
+        for letter, n in (("a", 4_090), ("b", 4_092))
+    ]
     (payload,) = StatsdExporter(protocol="tcp").encode(batch(*families))
     assert (payload.records, payload.dropped) == (1, {"invalid": 1})
 
@@ -430,7 +431,7 @@ def failure(exporter, batch, seconds=0.5):
     (payload,) = exporter.encode(batch)
     for _ in range(2000):
         try:
-            exporter.send(payload, time.monotonic() + seconds)
+            exporter.send(payload, _transport.monotonic() + seconds)
         except ExportFailed as error:
             return error, payload
     pytest.fail("nothing failed")
@@ -605,7 +606,7 @@ def test_a_server_that_does_not_read(way):
 
 
 def test_a_deadline_that_has_passed(way):
-    server, make = way
+    _, make = way
     exporter = make()
     (payload,) = exporter.encode(counters(1))
     with pytest.raises(ExportFailed) as raised:
@@ -676,9 +677,7 @@ def test_a_name_is_resolved_again_after_a_failure(resolver):
         resolver.port = port_of(server)
     exporter = StatsdExporter("metrics.example")
     (payload,) = exporter.encode(counters(1))
-    with pytest.raises(ExportFailed, match="Connection refused"):
-        for _ in range(1_000):
-            exporter.send(payload, resolver.now + 5)
+    assert "Connection refused" in str(failure(exporter, counters(1))[0])
     with Server("udp") as other:
         asked = resolver.asked
         resolver.port = port_of(other)
