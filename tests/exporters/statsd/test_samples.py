@@ -88,6 +88,16 @@ def test_lines_by_rank():
     ]
 
 
+def test_the_mean_of_lines_is_the_true_one():
+    """Of lines, not of what they stand for: such a server does not weigh them."""
+    buckets = (3, 100, 48, 0)
+    total = 3 * 0.4 + 100 * 1.4 + 48 * 3.2
+    found = samples(buckets, total, most_lines=100)
+    mean = sum(each.value * each.lines for each in found) / 100
+    assert isclose(mean, total / sum(buckets), rel_tol=1e-9)
+    assert len({each.weight / each.lines for each in found}) > 1
+
+
 def test_fewer_than_the_lines_are_sent_as_they_are():
     found = samples((1, 3, 0, 2), 20.0, most_lines=100)
     assert [(each.weight, each.lines) for each in found] == [(1, 1), (3, 3), (2, 2)]
