@@ -110,21 +110,12 @@ class StatsdExporter:
             acknowledges=False,
             replayable=False,
         )
-        for what, value, known in (
-            ("protocol", protocol, _PROTOCOLS),
-            ("dialect", dialect, tuple(DIALECTS)),
-        ):
-            if value not in known:
-                needs = f"one of {', '.join(known)}"
-                raise wrong_argument(name, what, value, needs)
-        if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
-            needs = "letters, digits, '_' and '-', with dots between them"
-            raise wrong_argument(name, "prefix", prefix, needs)
+        _check_choices(name, protocol, dialect, prefix)
+        _check_origin(name, dialect, container_id, entity_id)
         self._prefix = f"{prefix}." if prefix else ""
         self._dialect = DIALECTS[dialect]
         self._resource = _checked_resource(name, resource)
         self._is_datadog = dialect == "datadog"
-        _check_origin(name, dialect, container_id, entity_id)
         self._container_id = container_id
         self._entity_id = entity_id
         is_stream = protocol == "tcp" and client is None
@@ -133,11 +124,7 @@ class StatsdExporter:
         self._most_line = MOST_LINE if is_stream else most
         messages = partial(datagrams, limit=most)
         if client is not None:
-            if dialect != "plain":
-                raise wrong_argument(name, "client", client, "the dialect 'plain'")
-            if not callable(getattr(client, "_send", None)):
-                needs = "a client of the package statsd"
-                raise wrong_argument(name, "client", client, needs)
+            _check_client(name, dialect, client)
             self._transport: Transport = Client(client, messages)
             self._shown = type(client).__name__
         else:
@@ -257,6 +244,26 @@ def _with_lengths(
     return lambda body: b"".join(
         len(each).to_bytes(4, "little") + each for each in messages(body)
     )
+
+
+def _check_choices(name: str, protocol: str, dialect: str, prefix: str) -> None:
+    for what, value, known in (
+        ("protocol", protocol, _PROTOCOLS),
+        ("dialect", dialect, tuple(DIALECTS)),
+    ):
+        if value not in known:
+            needs = f"one of {', '.join(known)}"
+            raise wrong_argument(name, what, value, needs)
+    if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
+        needs = "letters, digits, '_' and '-', with dots between them"
+        raise wrong_argument(name, "prefix", prefix, needs)
+
+
+def _check_client(name: str, dialect: str, client: object) -> None:
+    if dialect != "plain":
+        raise wrong_argument(name, "client", client, "the dialect 'plain'")
+    if not callable(getattr(client, "_send", None)):
+        raise wrong_argument(name, "client", client, "a client of the package statsd")
 
 
 def _checked_size(
