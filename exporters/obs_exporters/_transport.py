@@ -20,6 +20,8 @@ from obs_exporters._http_request import host_name
 if TYPE_CHECKING:
     import ssl
 
+IMPORTS = ("encodings.idna",)
+"""What ``getaddrinfo`` imports: named by exporters, so that it is there before lanes are."""
 _LINGER_SECONDS = 1.0
 _KNOWN_SECONDS = 60.0
 """How long the address of a name is taken as known, where nobody says that it moved."""

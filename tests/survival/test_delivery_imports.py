@@ -35,8 +35,9 @@ def test_no_lane_imports_what_it_needs_to_write(tmp_path, kind):
     check_imports(kind, str(tmp_path))
 
 
-def test_no_lane_imports_what_it_needs_to_resolve_a_name():
-    check_imports("statsd", "localhost:9")
+@pytest.mark.parametrize("kind", ["statsd", "syslog", "syslog-tls"])
+def test_no_lane_imports_what_it_needs_to_resolve_a_name(kind):
+    check_imports(kind, "localhost:9")
 
 
 def check_imports(kind: str, where: str) -> None:

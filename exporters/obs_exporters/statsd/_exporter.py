@@ -11,7 +11,13 @@ from obs.model import Ack, Batch, Delivery, MetricFamily, Payload, Resource
 from obs_exporters._http_connection import reason_of
 from obs_exporters._push import attempt, check_push, divided, wrong_argument
 from obs_exporters._series import series_by
-from obs_exporters._transport import Local, Stream, Transport, host_and_port
+from obs_exporters._transport import (
+    IMPORTS,
+    Local,
+    Stream,
+    Transport,
+    host_and_port,
+)
 from obs_exporters.statsd._client import Client
 from obs_exporters.statsd._dialects import DIALECTS, Key, tags_of
 from obs_exporters.statsd._lines import KINDS, datagrams, lines_of
@@ -75,8 +81,7 @@ class StatsdExporter:
     Threads: ``encode`` from any; ``send`` and ``close`` one at a time.
     """
 
-    imports = ("encodings.idna",)
-    """What ``getaddrinfo`` imports: before lanes start, which may fork at any time."""
+    imports = IMPORTS
 
     def __init__(
         self,
