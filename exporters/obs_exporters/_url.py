@@ -22,6 +22,8 @@ def exporter_from_url(url: str) -> Exporter:
     | ``otlp://127.0.0.1:4318``, ``otlps://…`` | ``OTLPExporter``, ``?protocol=grpc`` too |
     | ``zipkin://127.0.0.1:9411``, ``zipkins://…`` | ``ZipkinExporter`` |
     | ``syslog://127.0.0.1:514?protocol=tcp``, ``syslog:///dev/log`` | ``SyslogExporter`` |
+    | ``influxdb://h:8086?bucket=b&token=t``, ``influxdbs://…`` | ``InfluxDBExporter`` |
+    | ``influxdb://user:secret@h:8086?database=d`` | the same, for InfluxDB 1.x |
     | ``jsonl:///var/log/app.jsonl``, ``jsonl:-`` | ``JsonLinesExporter``; ``-``: stdout |
     | ``console:``, ``console:-`` | ``ConsoleExporter`` on stderr; ``-``: stdout |
 
@@ -130,6 +132,12 @@ def _syslog(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     return SyslogExporter(path or "127.0.0.1:514", **options)
 
 
+def _influxdb(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.influxdb import InfluxDBExporter  # noqa: PLC0415 - one shall not cost what all do
+
+    return InfluxDBExporter(_http(parts, port, 8086), **options)
+
+
 def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     from obs_exporters.jsonl import JsonLinesExporter  # noqa: PLC0415 - one shall not cost what all do
 
@@ -202,6 +210,19 @@ _SYSLOG: _Converters = {
     "sd_id": str,
     "max_message_bytes": int,
 }
+_INFLUXDB: _Converters = {
+    **_PUSH,
+    "bucket": str,
+    "org": str,
+    "token": str,
+    "database": str,
+    "retention_policy": str,
+    "username": str,
+    "password": str,
+    "resource_tags": _list,
+    "temporality": str,
+    "max_bytes": int,
+}
 _JSONL: _Converters = {
     **_PUSH,
     "signals": _list,
@@ -222,6 +243,8 @@ _KINDS = {
     "zipkin": _Kind(_zipkin, _PUSH),
     "zipkins": _Kind(_zipkin, _PUSH),
     "syslog": _Kind(_syslog, _SYSLOG),
+    "influxdb": _Kind(_influxdb, _INFLUXDB),
+    "influxdbs": _Kind(_influxdb, _INFLUXDB),
     "jsonl": _Kind(_jsonl, _JSONL),
     "console": _Kind(_console, _CONSOLE),
 }
