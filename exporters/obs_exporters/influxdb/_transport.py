@@ -213,6 +213,7 @@ def _answer(response: Any) -> Answer:
     """Give what the library gave, or raised, as an answer."""
     body = getattr(response, "body", None) or b""
     if getattr(response, "length_remaining", None) == 0:
+        response.read()  # nothing; it makes the connection ready for the next body
         response.release_conn()
     elif hasattr(response, "close"):
         response.close()  # a success says nothing more
