@@ -45,8 +45,8 @@ def encode_metrics(
     )
     time = b" %d" % batch.time_ns
     lines = (
-        attempt(_line, key, family, point, time, max_bytes)
-        for key, (family, point) in series.by_key.items()
+        attempt(_line, key, point, time, max_bytes)
+        for key, (_, point) in series.by_key.items()
     )
     merged = series.merged
     for payload in divided(
@@ -114,22 +114,19 @@ class _Keys:
         return _Layout(tuple(tags), fixed)
 
 
-def _line(
-    key: str, family: MetricFamily, point: Point, time: bytes, max_bytes: int
-) -> bytes | None:
+def _line(key: str, point: Point, time: bytes, max_bytes: int) -> bytes | None:
     head = key.encode()
-    fields = _fields(family, point)
+    fields = _fields(point)
     if fields is None or len(head) > KEY_BYTES:
         return None
     line = b"%b %b%b" % (head, fields.encode(), time)
     return line if len(line) <= max_bytes else None
 
 
-def _fields(family: MetricFamily, point: Point) -> str | None:
+def _fields(point: Point) -> str | None:
     if isinstance(point, NumberPoint):
-        if family.kind == "info":
-            return "value=1i"
-        # A float, be it whole or not: a field keeps the type that it had first.
+        # A float, be it whole or not: a field keeps the type that it had first, and 1.6
+        # refuses a whole body for two types.
         value = float(point.value)
         return f"value={value!r}" if isfinite(value) else None
     return _buckets(point) if isinstance(point, HistogramPoint) else None

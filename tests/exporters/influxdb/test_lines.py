@@ -66,7 +66,7 @@ def test_every_kind_of_instrument_as_it_goes_over_the_wire():
         b"orders.placed,at=x,channel=web,host.name=a\\ b,service.name=shop value=1.0 %d\n"
         b"queue.items,host.name=a\\ b,service.name=shop value=-2.0 %d\n"
         b"temperature,host.name=a\\ b,service.name=shop value=-1.5 %d\n"
-        b"build,host.name=a\\ b,service.name=shop,version=1.4.2 value=1i %d\n"
+        b"build,host.name=a\\ b,service.name=shop,version=1.4.2 value=1.0 %d\n"
         b"wait,host.name=a\\ b,service.name=shop "
         b"count=4i,sum=8.251,0.005=1i,1=3i,2.5=3i,+Inf=4i %d"
     ) % ((TIME,) * 5)
@@ -343,6 +343,8 @@ def test_no_input_forges_or_splits_a_line(some, attribute, value):
     total = len(lines) + sum(sum(it.dropped.values()) + it.merged for it in found)
     assert total == sum(len(family.points) for family in some)
     assert {line.time for line in lines} <= {TIME}
+    types = {(name, type(it)) for line in lines for name, it in line.fields.items()}
+    assert len({name for name, _ in types}) == len(types)
     keys = [(line.measurement, *line.tags.items()) for line in lines]
     assert len(set(keys)) == len(keys)
 
