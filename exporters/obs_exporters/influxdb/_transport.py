@@ -101,7 +101,14 @@ class LibraryTransport:
         target: Where to write.
     """
 
-    imports: tuple[str, ...] = ("gzip", "json", "urllib3.exceptions", "zlib")
+    imports: tuple[str, ...] = (
+        "email.utils",
+        "encodings.idna",
+        "gzip",
+        "json",
+        "urllib3.exceptions",
+        "zlib",
+    )
 
     def __init__(self, exporter: str, client: "InfluxDBClient", target: Target) -> None:
         self._exporter = exporter
