@@ -23,7 +23,7 @@ from tests.real.servers import (
     Server,
 )
 from tests.real.statsd_servers import Statsd, StatsdExporter
-from tests.real.stores import InfluxDB1, Pushgateway, VictoriaMetrics
+from tests.real.stores import InfluxDB1, InfluxDB2, Pushgateway, VictoriaMetrics
 
 S = TypeVar("S", bound=Server)
 T = TypeVar("T")
@@ -78,6 +78,11 @@ def graphite_web(carbon: Carbon) -> Iterator[GraphiteWeb]:
 @pytest.fixture(scope="session")
 def influxdb1() -> Iterator[InfluxDB1]:
     yield from _running(InfluxDB1)
+
+
+@pytest.fixture(scope="session")
+def influxdb2() -> Iterator[InfluxDB2]:
+    yield from _running(InfluxDB2)
 
 
 @pytest.fixture(scope="session")

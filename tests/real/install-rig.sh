@@ -14,29 +14,34 @@
 #   bin/prometheus3 promtool3   built from Go modules, about 2 minutes
 #   bin/collector               OpenTelemetry Collector, built from Go modules as
 #                               collector-builder.yaml says, about 2 minutes
+#   bin/influxdb2               built from Go modules and their Rust half, without web
+#                               pages, 5 to 15 minutes
 #   bin/jaeger                  built from Go modules, 3 to 10 minutes; only by name
 #
 #   install-rig.sh              all of these but jaeger
 #   install-rig.sh NAME ..      these alone: prometheus2 graphite collector ..
 #
-# It needs Debian's apt-get and Python, Go, Node.js with npm, and Maven with Java; where
-# one is missing it says so, and installs what does not need it.
+# It needs Debian's apt-get and Python, Go, Node.js with npm, Maven with Java, and Rust's
+# cargo with a C compiler; where one is missing it says so, and installs what does not
+# need it.
 # What is there is left alone; a version changed below is built again.
 set -euo pipefail
 
 SERVERS="prometheus2 pushgateway influxdb1 rsyslogd graphite statsd zipkin \
-statsd_exporter victoriametrics prometheus3 collector"
+statsd_exporter victoriametrics prometheus3 collector influxdb2"
 OPTIONAL="jaeger"
 
 PROMETHEUS3=v0.314.0 # how the Go module numbers its 3.x releases
 STATSD=0.9.0
 STATSD_EXPORTER=v0.30.0
 VICTORIAMETRICS=v1.150.0
+INFLUXDB2=v2.7.12
 ZIPKIN=3.5.1
 JAEGER=v1.76.0 # the Go module whose cmd/jaeger is Jaeger 2.13.0
 MAVEN_DEPENDENCY=3.8.1 # Maven's plugin that downloads
 
 NEEDS_GO="Go 1.25.8 or newer"
+NEEDS_RUST="Rust's cargo 1.72 or newer and a C compiler (apt-get install gcc)"
 NEEDS_NODE="Node.js 16 to 22 with npm (apt-get install npm)"
 NEEDS_PYTHON="Debian's own /usr/bin/python3 (apt-get install python3)"
 NEEDS_MAVEN="Maven and a Java runtime 17 or newer (apt-get install maven)"
@@ -255,6 +260,43 @@ zipkin() {
   quietly mvn -B "org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY:copy" \
     -Dartifact="io.zipkin:zipkin-server:$ZIPKIN:jar:exec" -DoutputDirectory="$PWD"
   keep "zipkin-server-$ZIPKIN-exec.jar" zipkin.jar "$key"
+}
+
+# Flux, its language, is half Go and half Rust. The Rust half is built first, then what
+# asks `pkg-config` where it is gets an answer.
+influxdb2() {
+  local key="$INFLUXDB2" module=github.com/influxdata/influxdb/v2 source flux
+  is_kept influxdb2 "$key" && return
+  needs_go influxdb2
+  has cargo && has gcc || fail "influxdb2 is built from source; install $NEEDS_RUST"
+  say "building influxdb2 $INFLUXDB2, 5 to 15 minutes"
+  quietly go mod init rig
+  go mod edit -require="$module@$INFLUXDB2"
+  quietly go mod download "$module@$INFLUXDB2"
+  source=$(go list -m -f '{{.Dir}}' "$module")
+  flux=$(cd "$source" && go mod download -json github.com/influxdata/flux |
+    sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  build_libflux "$flux"
+  # No -L in the answer: Go caches it, and another build has another folder.
+  printf '%s\n' '#!/bin/sh' 'case " $* " in' \
+    "*' --cflags '*) echo '-I$flux/libflux/include' ;;" \
+    "*' --libs '*) echo '-lflux -ldl -lm' ;;" esac >pkg-config
+  chmod +x pkg-config
+  PKG_CONFIG="$PWD/pkg-config" LIBRARY_PATH="$PWD" CGO_ENABLED=1 GOFLAGS="-mod=readonly" \
+    quietly go build -C "$source" -buildvcs=false -trimpath \
+    -tags sqlite_foreign_keys,sqlite_json -ldflags "-s -w -X main.version=$INFLUXDB2" \
+    -o "$PWD/influxd" ./cmd/influxd
+  keep influxd influxdb2 "$key"
+}
+
+# From here and not from its own folder, where a rust-toolchain.toml asks for Rust 1.72.
+# Its default features turn each warning of a newer Rust into an error.
+build_libflux() { # FOLDER
+  CARGO_PROFILE_RELEASE_LTO=off quietly cargo rustc --locked --release --package flux \
+    --lib --crate-type staticlib --no-default-features --features cffi \
+    --manifest-path "$1/libflux/Cargo.toml" --target-dir target
+  mv target/release/libflux.a .
+  rm -rf target
 }
 
 jaeger() {

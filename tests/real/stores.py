@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import urlencode
+
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.domain.permission import Permission
+from influxdb_client.domain.permission_resource import PermissionResource
 
 from tests.real.pages import samples
 from tests.real.servers import HOST, Server, find, free_port, http_call
@@ -75,6 +80,101 @@ bind-address = "{HOST}:{self._backup_port}"
         (result,) = json.loads(body)["results"]
         assert "error" not in result, result["error"]
         return dict(result)
+
+
+class Field(NamedTuple):
+    """A field of a point, as InfluxDB 2 keeps it; the time to a microsecond."""
+
+    measurement: str
+    tags: dict[str, str]
+    name: str
+    value: Any
+    time: datetime
+
+
+class InfluxDB2(Server):
+    """InfluxDB 2.7, with an organisation, a bucket and a token that may do all."""
+
+    program = "influxdb2"
+    org = "rig"
+    bucket = "rig"
+    token = "rig-token"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.url = f"http://{HOST}:{self.port}"
+
+    def command(self) -> list[str]:
+        return [
+            find(self.program),
+            "run",
+            f"--http-bind-address={HOST}:{self.port}",
+            f"--bolt-path={self.folder / 'influxd.bolt'}",
+            f"--sqlite-path={self.folder / 'influxd.sqlite'}",
+            f"--engine-path={self.folder / 'engine'}",
+            "--reporting-disabled",
+            "--no-tasks",
+            "--log-level=error",
+        ]
+
+    def is_ready(self) -> bool:
+        return http_call("GET", self.port, "/health")[0] == 200
+
+    def start(self, seconds: float = 30.0) -> Self:
+        super().start(seconds)
+        try:
+            self._set_up()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _set_up(self) -> None:
+        wanted = {"username": "rig", "password": "rig-password", "token": self.token}
+        body = json.dumps({**wanted, "org": self.org, "bucket": self.bucket}).encode()
+        status, answer = http_call("POST", self.port, "/api/v2/setup", body)
+        assert status == 201, answer
+
+    def make_bucket(self, name: str) -> None:
+        """Make a bucket that keeps everything."""
+        with self.client() as client:
+            client.buckets_api().create_bucket(bucket_name=name, org=self.org)
+
+    def make_token(self, action: Literal["read", "write"], bucket: str = "rig") -> str:
+        """Return a new token that may only read or only write a bucket."""
+        with self.client() as client:
+            found = client.buckets_api().find_bucket_by_name(bucket)
+            assert found is not None, f"there is no bucket {bucket!r}"
+            resource = PermissionResource(type="buckets", id=found.id)
+            made = client.authorizations_api().create_authorization(
+                org_id=found.org_id,
+                permissions=[Permission(action=action, resource=resource)],
+            )
+            return str(made.token)
+
+    def client(self) -> InfluxDBClient:
+        """Return an InfluxDB client that may do all."""
+        return InfluxDBClient(self.url, self.token, org=self.org)
+
+    def fields(self, measurement: str, bucket: str = "rig") -> list[Field]:
+        """Return all fields of a measurement, read by Flux."""
+        query = (
+            "from(bucket: _bucket) |> range(start: 0, stop: 2100-01-01T00:00:00Z)"
+            " |> filter(fn: (r) => r._measurement == _measurement)"
+        )
+        names = {"_bucket": bucket, "_measurement": measurement}
+        with self.client() as client:
+            tables = client.query_api().query(query, params=names)
+        return [_field(record.values) for table in tables for record in table.records]
+
+
+def _field(row: dict[str, Any]) -> Field:
+    tags = {
+        name: value
+        for name, value in row.items()
+        if name not in ("result", "table") and not name.startswith("_")
+    }
+    return Field(row["_measurement"], tags, row["_field"], row["_value"], row["_time"])
 
 
 class Series(NamedTuple):

@@ -174,6 +174,7 @@ def test_promtool_finds_faults(request: pytest.FixtureRequest, version: int) -> 
         "carbon",
         "graphite_web",
         "influxdb1",
+        "influxdb2",
         "victoriametrics",
         "pushgateway",
         SLOW_JAEGER,

@@ -8,14 +8,27 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import psutil
 import pytest
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.rest import ApiException
 
 from tests.real.graphite import Carbon, GraphiteWeb
+from tests.real.receivers import Collector, plain
 from tests.real.servers import NotInstalled, Server, eventually, http_call
 from tests.real.statsd_servers import Statsd, StatsdExporter
-from tests.real.stores import InfluxDB1, Pushgateway, Series, VictoriaMetrics
+from tests.real.stores import (
+    Field,
+    InfluxDB1,
+    InfluxDB2,
+    Pushgateway,
+    Series,
+    VictoriaMetrics,
+)
 
 
 def datagram(address: str, *bodies: bytes) -> None:
@@ -52,6 +65,7 @@ def _socket_address(
         Carbon,
         GraphiteWeb,
         InfluxDB1,
+        InfluxDB2,
         VictoriaMetrics,
         Pushgateway,
     ],
@@ -155,6 +169,41 @@ def test_statsd_exporter_counts_what_it_refuses(
     assert all(statsd_exporter.troubles().values())
 
 
+def test_the_collector_gives_back_lines(collector: Collector) -> None:
+    lines = [b"c:3|c|#a:b", b"g:-2|g", b"t:250|ms|@0.5", b"h:250|h", b"d:250|d"]
+    body = b"".join(b"rig.statsd.%s\n" % line for line in lines)
+    datagram(collector.statsd_address, body)
+
+    def points() -> dict[str, dict[str, Any]]:
+        """The kind of metric and its only point, by name."""
+        return {
+            record["name"].removeprefix("rig.statsd."): {"kind": kind, **point}
+            for _, _, record in collector.metrics()
+            for kind in ("sum", "gauge", "exponentialHistogram")
+            for point in record.get(kind, {}).get("dataPoints", ())
+            if record["name"].startswith("rig.statsd.")
+        }
+
+    eventually(lambda: len(points()) == len(lines))
+    found = points()
+    assert (found["c"]["kind"], found["c"]["asInt"]) == ("sum", "3")
+    assert plain(found["c"]["attributes"]) == {"a": "b"}
+    assert (found["g"]["kind"], found["g"]["asDouble"]) == ("gauge", -2)
+    for name, count in (("t", 2), ("h", 1), ("d", 1)):
+        assert found[name]["kind"] == "exponentialHistogram"
+        assert found[name]["count"] == str(count)
+        assert found[name]["sum"] == 250 * count
+
+
+def test_the_collector_says_which_lines_it_dropped(collector: Collector) -> None:
+    datagram(collector.statsd_address, b"rig.dropped\nrig.dropped:nan|g\n")
+    expected = {
+        "invalid message format: rig.dropped",
+        'discarding metric "rig.dropped": invalid NaN value',
+    }
+    eventually(lambda: expected <= set(collector.statsd_troubles()))
+
+
 @pytest.mark.parametrize(("way", "send"), [("udp", datagram), ("tcp", stream)])
 def test_graphite_gives_back_lines(
     graphite_web: GraphiteWeb, way: str, send: Callable[[str, bytes], None]
@@ -231,6 +280,49 @@ def test_influxdb1_says_what_is_wrong(influxdb1: InfluxDB1) -> None:
     assert b"unable to parse 'm v=NaN'" in body
     with pytest.raises(AssertionError, match="database not found: none"):
         influxdb1.rows("none", "SELECT * FROM m")
+
+
+def test_influxdb2_gives_back_lines(influxdb2: InfluxDB2) -> None:
+    now = datetime.now(UTC)
+    body = f'given,a=b\\ c,z=\u00e9 i=3i,f=1.5,s="x" {int(now.timestamp() * 1e6)}000'
+    _write(influxdb2, body)
+    tags = {"a": "b c", "z": "\u00e9"}
+    assert sorted(influxdb2.fields("given")) == [
+        Field("given", tags, name, value, now)
+        for name, value in (("f", 1.5), ("i", 3), ("s", "x"))
+    ]
+    assert influxdb2.fields("nothing") == []
+
+
+def test_a_bucket_of_influxdb2_stands_by_itself(influxdb2: InfluxDB2) -> None:
+    influxdb2.make_bucket("other")
+    _write(influxdb2, "apart v=1", bucket="other")
+    (field,) = influxdb2.fields("apart", "other")
+    assert field.value == 1
+    assert influxdb2.fields("apart") == []
+
+
+def test_influxdb2_says_what_is_wrong(influxdb2: InfluxDB2) -> None:
+    with pytest.raises(ApiException, match="unable to parse 'm v=NaN'") as raised:
+        _write(influxdb2, "m v=NaN")
+    assert raised.value.status == 400
+
+
+def test_a_token_of_influxdb2_may_do_no_more_than_it_says(
+    influxdb2: InfluxDB2,
+) -> None:
+    _write(influxdb2, "tokens v=1", token=influxdb2.make_token("write"))
+    assert len(influxdb2.fields("tokens")) == 1
+    with pytest.raises(ApiException, match="insufficient permissions") as raised:
+        _write(influxdb2, "tokens v=1", token=influxdb2.make_token("read"))
+    assert raised.value.status == 403
+
+
+def _write(
+    server: InfluxDB2, body: str, *, bucket: str = "rig", token: str | None = None
+) -> None:
+    with InfluxDBClient(server.url, token or server.token, org=server.org) as client:
+        client.write_api(write_options=SYNCHRONOUS).write(bucket, record=body)
 
 
 def test_victoriametrics_gives_back_lines(victoriametrics: VictoriaMetrics) -> None:
