@@ -45,7 +45,10 @@ def series_by(
             there = by_key.setdefault(name, (family, point))
             if there[1] is point:
                 continue
-            both = _sum(*there, family, point)
+            try:
+                both = _sum(*there, family, point)
+            except (ArithmeticError, TypeError):  # no float is as large as 10**400
+                both = None
             if both is None:
                 invalid += 1
             else:
