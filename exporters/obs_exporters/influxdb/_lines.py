@@ -89,7 +89,7 @@ class _Keys:
             layout = self._layouts[names]
         except KeyError:
             layout = self._layouts[names] = self._layout_of(names)
-        if layout is None or not family.name:
+        if layout is None:
             return None
         parts = [_measurement(family.name)]
         for fixed, key, label in layout.tags:
@@ -104,8 +104,8 @@ class _Keys:
             return None
         resource = {_tag_key(name): _escaped(it) for name, it in self._resource.items()}
         tags, fixed = [], ""
-        # As bytes: InfluxDB sorts tags so, and takes those that come sorted faster.
-        for key in sorted({*labels, *resource}, key=lambda key: key.encode()):
+        # InfluxDB takes tags faster that come sorted.
+        for key in sorted({*labels, *resource}):
             if key in labels:
                 tags.append(_Tag(fixed, key, labels[key]))
                 fixed = ""
@@ -151,6 +151,7 @@ def _bucket_names(bounds: tuple[float, ...]) -> tuple[str, ...] | None:
 
 @lru_cache(1024)
 def _measurement(name: str) -> str:
+    """Give a metric's name as a measurement; raises for an empty one."""
     text = _clean(name).translate(_IN_MEASUREMENTS)
     # What begins with "_" is InfluxDB's own; a line that begins with "#" is a comment.
     return f"metric{text}" if text[0] in "_#" else text

@@ -155,6 +155,7 @@ class LibraryTransport:
         """Close the connections."""
         api, self._api = self._api, None
         if api is not None:
+            api.cookie = None  # else its end would ask the server to end a session
             api.rest_client.pool_manager.clear()
 
     def after_fork_in_child(self) -> None:
@@ -170,13 +171,13 @@ class LibraryTransport:
         )
 
         if self._api is None:
+            # Without retries it follows no redirect, either.
             self._api = self._kind(self._client.conf, retries=False)
             self._api.default_headers.update(self._headers)
         target = self._target
         options: dict[str, Any] = {
             "_preload_content": False,
             "_request_timeout": 1_000 * seconds,
-            "urlopen_kw": {"retries": False, "redirect": False},
         }
         packed, coding = gzipped(body)
         if target.is_bucket:

@@ -143,6 +143,10 @@ def test_a_histogram_may_have_no_bounds_or_no_values():
     assert read_line(body(histogram((1.0,), [0, 0], 0))).fields["count"] == 0
 
 
+def test_a_count_that_is_true_is_one():
+    assert read_line(body(histogram((1.0,), [True, 1], 1))).fields["1"] == 1
+
+
 def test_an_exponential_histogram_is_left_out_and_counted():
     family = MetricFamily("e", "exponential", blocks=[Block((), [()], [None])])
     assert payloads(family) == [(b"", 0, {"invalid": 1}, 0)]
@@ -167,6 +171,7 @@ def test_nothing_gives_nothing():
         (" ", r"\ "),
         ("\"#'", "\"#'"),
         ("\ud800x\udfff", "?x?"),
+        ("\udfff", "?"),
         ("é\u2028日本😀", "é\u2028日本😀"),
     ],
 )

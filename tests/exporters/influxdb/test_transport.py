@@ -166,6 +166,21 @@ def test_a_refusal_reads_as_it_does_otherwise(sink, exporter):
     )
 
 
+def test_a_session_is_begun_by_the_library_and_not_ended_by_close():
+    def handler(request):
+        is_sign_in = request.path.startswith("/api/v2/signin")
+        return 204, {"set-cookie": "session=1"} if is_sign_in else {}, b""
+
+    with Sink(handler=handler) as sink:
+        with InfluxDBClient(sink.url, username="me", password="s3cret") as client:
+            exporter = InfluxDBExporter(client=client, bucket="b")
+            exporter.send(payload_of(exporter), soon())
+            exporter.close(soon())
+        paths = [request.path.partition("?")[0] for request in sink.requests]
+        assert paths == ["/api/v2/signin", "/api/v2/write"]
+        assert sink.requests[1].headers["cookie"] == "session=1"
+
+
 def test_the_retries_of_the_client_are_off(sink):
     retries = Retry(5, status_forcelist=[503], allowed_methods=None)
     with InfluxDBClient(sink.url, "t", retries=retries) as client:
