@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from obs_exporters._http_client import Tls
     from obs_exporters._url import exporter_from_url
     from obs_exporters.console import ConsoleExporter
+    from obs_exporters.influxdb import InfluxDBExporter
     from obs_exporters.jsonl import JsonLinesExporter
     from obs_exporters.otel import OTelExporter
     from obs_exporters.otlp import OTLPExporter
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConsoleExporter",
+    "InfluxDBExporter",
     "JsonLinesExporter",
     "OTLPExporter",
     "OTelExporter",
@@ -29,6 +31,7 @@ __all__ = [
 
 _HOME = {
     "ConsoleExporter": "console",
+    "InfluxDBExporter": "influxdb",
     "JsonLinesExporter": "jsonl",
     "OTLPExporter": "otlp",
     "OTelExporter": "otel",

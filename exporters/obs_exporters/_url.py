@@ -23,6 +23,8 @@ def exporter_from_url(url: str) -> Exporter:
     | ``zipkin://127.0.0.1:9411``, ``zipkins://…`` | ``ZipkinExporter`` |
     | ``syslog://127.0.0.1:514?protocol=tcp``, ``syslog:///dev/log`` | ``SyslogExporter`` |
     | ``statsd://127.0.0.1:8125?dialect=datadog``, ``statsd:///run/s`` | ``StatsdExporter`` |
+    | ``influxdb://h:8086?bucket=b&token=t``, ``influxdbs://…`` | ``InfluxDBExporter`` |
+    | ``influxdb://user:secret@h:8086?database=d`` | the same, for InfluxDB 1.x |
     | ``jsonl:///var/log/app.jsonl``, ``jsonl:-`` | ``JsonLinesExporter``; ``-``: stdout |
     | ``console:``, ``console:-`` | ``ConsoleExporter`` on stderr; ``-``: stdout |
 
@@ -129,6 +131,12 @@ def _statsd(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     return StatsdExporter(_socket(parts, "127.0.0.1:8125", options), **options)
 
 
+def _influxdb(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.influxdb import InfluxDBExporter  # noqa: PLC0415 - one shall not cost what all do
+
+    return InfluxDBExporter(_http(parts, port, 8086), **options)
+
+
 def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     from obs_exporters.jsonl import JsonLinesExporter  # noqa: PLC0415 - one shall not cost what all do
 
@@ -231,6 +239,19 @@ _STATSD: _Converters = {
     "container_id": _text_or_true,
     "entity_id": str,
 }
+_INFLUXDB: _Converters = {
+    **_PUSH,
+    "bucket": str,
+    "org": str,
+    "token": str,
+    "database": str,
+    "retention_policy": str,
+    "username": str,
+    "password": str,
+    "resource_tags": _list,
+    "temporality": str,
+    "max_bytes": int,
+}
 _JSONL: _Converters = {
     **_PUSH,
     "signals": _list,
@@ -252,6 +273,8 @@ _KINDS = {
     "zipkins": _Kind(_zipkin, _PUSH),
     "syslog": _Kind(_syslog, _SYSLOG),
     "statsd": _Kind(_statsd, _STATSD),
+    "influxdb": _Kind(_influxdb, _INFLUXDB),
+    "influxdbs": _Kind(_influxdb, _INFLUXDB),
     "jsonl": _Kind(_jsonl, _JSONL),
     "console": _Kind(_console, _CONSOLE),
 }

@@ -9,9 +9,18 @@ from typing import Any
 import obs_exporters
 from obs import NULL, Obs
 
+
+def by_client(where: str) -> Any:
+    from influxdb_client import InfluxDBClient
+
+    return obs_exporters.InfluxDBExporter(client=InfluxDBClient(where, "t"), bucket="b")
+
+
 EXPORTERS: dict[str, Callable[[str], Any]] = {
     "otlp": lambda where: obs_exporters.OTLPExporter(where),
     "grpc": lambda where: obs_exporters.OTLPExporter(where, protocol="grpc"),
+    "influxdb": lambda where: obs_exporters.InfluxDBExporter(where, bucket="b"),
+    "influxdb client": by_client,
     "zipkin": lambda where: obs_exporters.ZipkinExporter(where),
     "jsonl": lambda where: obs_exporters.JsonLinesExporter(
         f"{where}/lines", rotate_bytes=1024
