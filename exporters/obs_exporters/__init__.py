@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from obs_exporters._http_client import Tls
     from obs_exporters._url import exporter_from_url
     from obs_exporters.console import ConsoleExporter
+    from obs_exporters.graphite import GraphiteExporter
     from obs_exporters.jsonl import JsonLinesExporter
     from obs_exporters.otel import OTelExporter
     from obs_exporters.otlp import OTLPExporter
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConsoleExporter",
+    "GraphiteExporter",
     "JsonLinesExporter",
     "OTLPExporter",
     "OTelExporter",
@@ -27,6 +29,7 @@ __all__ = [
 
 _HOME = {
     "ConsoleExporter": "console",
+    "GraphiteExporter": "graphite",
     "JsonLinesExporter": "jsonl",
     "OTLPExporter": "otlp",
     "OTelExporter": "otel",

@@ -22,11 +22,12 @@ def exporter_from_url(url: str) -> Exporter:
     | ``otlp://127.0.0.1:4318``, ``otlps://…`` | ``OTLPExporter``, ``?protocol=grpc`` too |
     | ``zipkin://127.0.0.1:9411``, ``zipkins://…`` | ``ZipkinExporter`` |
     | ``syslog://127.0.0.1:514?protocol=tcp``, ``syslog:///dev/log`` | ``SyslogExporter`` |
+    | ``graphite://127.0.0.1:2003?prefix=app&tags=true`` | ``GraphiteExporter`` |
     | ``jsonl:///var/log/app.jsonl``, ``jsonl:-`` | ``JsonLinesExporter``; ``-``: stdout |
     | ``console:``, ``console:-`` | ``ConsoleExporter`` on stderr; ``-``: stdout |
 
     What stands behind ``?`` are keywords of the constructor: ``interval=5&name=other``,
-    several signals as ``signals=metrics,traces``.
+    several signals as ``signals=metrics,traces``, yes and no as ``true`` and ``false``.
 
     Args:
         url: The scheme says which exporter.
@@ -121,13 +122,15 @@ def _syslog(parts: SplitResult, port: int | None, options: Options) -> Exporter:
 
     path = unquote(parts.path)
     if parts.netloc:
-        _no_path(parts)
-        if "@" in parts.netloc:
-            text = "exporter URL: syslog: got a user, needs host and port alone."
-            raise DefinitionError(text)
-        return SyslogExporter(parts.netloc, **options)
+        return SyslogExporter(_address(parts), **options)
     options.setdefault("protocol", "unix" if path else "udp")
     return SyslogExporter(path or "127.0.0.1:514", **options)
+
+
+def _graphite(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.graphite import GraphiteExporter  # noqa: PLC0415 - one shall not cost what all do
+
+    return GraphiteExporter(_address(parts) or "127.0.0.1", **options)
 
 
 def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
@@ -166,6 +169,15 @@ def _http(parts: SplitResult, port: int | None, default: int) -> str:
     return f"{scheme}://{login}{at}{host}:{port}{parts.path}"
 
 
+def _address(parts: SplitResult) -> str:
+    """Give host and port of a URL that has nothing else."""
+    _no_path(parts)
+    if "@" in parts.netloc:
+        text = f"exporter URL: {parts.scheme}: got a user, needs host and port alone."
+        raise DefinitionError(text)
+    return parts.netloc
+
+
 def _no_path(parts: SplitResult) -> None:
     if parts.path not in ("", "/"):
         text = (
@@ -179,11 +191,18 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
 _NEEDS: Mapping[Callable[[str], Any], str] = {
     float: "a number",
     int: "a whole number",
     str: "a text",
     _list: "names with commas between them",
+    _boolean: "true or false",
 }
 _PUSH: _Converters = {"interval": float, "timeout": float, "name": str}
 _OTLP: _Converters = {
@@ -201,6 +220,14 @@ _SYSLOG: _Converters = {
     "hostname": str,
     "sd_id": str,
     "max_message_bytes": int,
+}
+_GRAPHITE: _Converters = {
+    **_PUSH,
+    "protocol": str,
+    "tags": _boolean,
+    "prefix": str,
+    "resource_tags": _list,
+    "histograms": str,
 }
 _JSONL: _Converters = {
     **_PUSH,
@@ -222,6 +249,7 @@ _KINDS = {
     "zipkin": _Kind(_zipkin, _PUSH),
     "zipkins": _Kind(_zipkin, _PUSH),
     "syslog": _Kind(_syslog, _SYSLOG),
+    "graphite": _Kind(_graphite, _GRAPHITE),
     "jsonl": _Kind(_jsonl, _JSONL),
     "console": _Kind(_console, _CONSOLE),
 }

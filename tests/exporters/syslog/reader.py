@@ -78,8 +78,11 @@ class Server:
     """A syslog server in a block: ``udp``, ``tcp``, ``unix`` or ``unix-stream``.
 
     ``pause`` is seconds between the handshake and the first read, with a small window.
-    ``mode`` is ``ok``, ``never_read`` or ``reset`` (at the first byte).
+    ``mode`` is ``ok``, ``never_read`` or ``reset`` (at the first byte). ``frames`` divides
+    a stream.
     """
+
+    frames = staticmethod(frames)
 
     def __init__(self, kind, path="", context=None, address=("127.0.0.1", 0), pause=0):
         self.kind, self.path, self.context = kind, str(path), context
@@ -156,7 +159,7 @@ class Server:
                     part = b"" if self.mode == "hang_up" else peer.recv(65536)
                     if not part:
                         break
-                    found, data = frames(data + part)
+                    found, data = self.frames(data + part)
                     self.messages += found
             except OSError as error:
                 self.broken.append(error)

@@ -1,0 +1,109 @@
+"""The contract of push exporters, over each way to carbon and each form of path."""
+
+import contextlib
+from functools import partial
+
+from obs.encoding import quantile
+from obs.testing.contract import ExporterContract, Histogram, Number, Rig
+from obs_exporters import GraphiteExporter
+from tests.exporters.graphite.reader import Lines, Pickles, grouped
+
+MODES = {"silent": "never_read", "close": "hang_up"}
+RANKS = (0.5, 0.9, 0.95, 0.99)
+
+
+class OverSockets(ExporterContract):
+    kind, protocol = "tcp", "plaintext"
+    options = {}
+
+    def make(self):
+        stack = contextlib.ExitStack()
+        kind = Pickles if self.protocol == "pickle" else Lines
+        server = stack.enter_context(kind(self.kind))
+
+        def break_backend(mode):
+            if mode == "refuse":
+                stack.pop_all().close()
+            elif mode in MODES and server.is_stream:
+                server.mode = MODES[mode]
+            else:
+                raise NotImplementedError
+
+        return Rig(
+            build=lambda: GraphiteExporter(
+                server.address, protocol=self.protocol, **self.options
+            ),
+            received=lambda: [point_of(it) for it in grouped(server.values())],
+            close=stack.close,
+            break_backend=break_backend,
+            expect=partial(expected, **self.options),
+        )
+
+
+def point_of(values):
+    """Give a point of its values."""
+    first, *rest = values
+    labels = {k: v for k, v in first.tags.items() if not k.startswith("service.")}
+    if not rest:
+        return Number(first.name, labels, first.value)
+    name = first.name.removesuffix(".count")
+    total, *rest = [value.value for value in rest]
+    bounds, counts = rest, share(first.value)[: len(rest)]
+    if values[-1].name.split(".")[-2:][0] == "bucket" or "le" in values[-1].tags:
+        texts = [
+            it.tags.get("le") or it.name.rpartition(".")[2].replace("_", ".")
+            for it in values[2:-1]
+        ]
+        bounds = [float(text) for text in texts]
+        counts = [now - then for now, then in zip(rest, [0, *rest], strict=False)]
+    elif rest:
+        counts = share(first.value)
+    return Histogram(name, labels, first.value, total, bounds, counts)
+
+
+def share(count):
+    """Give counts that have the quantiles 0.5, 0.9, 0.95 and 0.99 at their bounds."""
+    edges = [0, *RANKS, 1]
+    return [count * (b - a) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def expected(point, *, tags=False, prefix="contract", histograms="percentiles", **_):
+    """Give a point as it arrives."""
+    if tags:
+        name, labels = point.name, {k: v for k, v in point.labels.items() if v}
+    else:
+        overflow = {"otel.metric.overflow": "otel_metric_overflow"}
+        levels = [overflow.get(k, v) or "_empty_" for k, v in point.labels.items()]
+        name, labels = ".".join([prefix, point.name, *levels]), {}
+    if isinstance(point, Number):
+        return Number(name, labels, point.value)
+    bounds, buckets = point.bounds, point.buckets
+    if histograms == "percentiles":
+        bounds = (
+            [quantile(q, point.bounds, buckets) for q in RANKS] if point.count else []
+        )
+        buckets = share(point.count) if point.count else []
+    return Histogram(name, labels, point.count, point.sum, bounds, buckets)
+
+
+class TestPlaintext(OverSockets):
+    options = {"prefix": "contract"}
+
+
+class TestPickle(OverSockets):
+    protocol = "pickle"
+    options = {"prefix": "contract", "histograms": "buckets"}
+
+
+class TestUdp(OverSockets):
+    kind = protocol = "udp"
+    options = {"prefix": "contract"}
+
+
+class TestTags(OverSockets):
+    options = {"tags": True}
+
+
+class TestTagsOfBuckets(OverSockets):
+    kind = protocol = "udp"
+    options = {"tags": True, "histograms": "buckets"}
