@@ -5,6 +5,7 @@ import pytest
 from obs.errors import DefinitionError
 from obs_exporters import (
     ConsoleExporter,
+    GraphiteExporter,
     JsonLinesExporter,
     OTLPExporter,
     PrometheusExporter,
@@ -25,6 +26,7 @@ from obs_exporters import (
         ("otlp://c?protocol=grpc", OTLPExporter, "http://c:4317"),
         ("zipkin://127.0.0.1", ZipkinExporter, "http://127.0.0.1:9411/api/v2/spans"),
         ("zipkins://z:1/other", ZipkinExporter, "https://z:1/other"),
+        ("graphite://127.0.0.1:2003?tags=true", GraphiteExporter, "127.0.0.1:2003"),
         ("prometheus://127.0.0.1:9999", PrometheusExporter, "127.0.0.1:9999"),
         ("prometheus://", PrometheusExporter, "127.0.0.1:9464"),
     ],
@@ -72,12 +74,12 @@ def test_a_page_with_user_and_password():
         (
             "127.0.0.1",
             "exporter URL: got no scheme, needs one of prometheus, otlp, otlps, zipkin, "
-            "zipkins, syslog, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
+            "zipkins, syslog, graphite, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
         ),
         (
             "kafka://x",
             "exporter URL: got 'kafka', needs one of prometheus, otlp, otlps, zipkin, "
-            "zipkins, syslog, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
+            "zipkins, syslog, graphite, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
         ),
         (
             "otlp://x:99999",

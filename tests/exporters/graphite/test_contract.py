@@ -2,6 +2,8 @@
 
 import contextlib
 from functools import partial
+from itertools import pairwise
+from typing import Any, ClassVar
 
 from obs.encoding import quantile
 from obs.testing.contract import ExporterContract, Histogram, Number, Rig
@@ -14,7 +16,7 @@ RANKS = (0.5, 0.9, 0.95, 0.99)
 
 class OverSockets(ExporterContract):
     kind, protocol = "tcp", "plaintext"
-    options = {}
+    options: ClassVar[dict[str, Any]] = {}
 
     def make(self):
         stack = contextlib.ExitStack()
@@ -55,7 +57,7 @@ def point_of(values):
             for it in values[2:-1]
         ]
         bounds = [float(text) for text in texts]
-        counts = [now - then for now, then in zip(rest, [0, *rest], strict=False)]
+        counts = [high - low for low, high in pairwise([0, *rest])]
     elif rest:
         counts = share(first.value)
     return Histogram(name, labels, first.value, total, bounds, counts)
@@ -63,8 +65,7 @@ def point_of(values):
 
 def share(count):
     """Give counts that have the quantiles 0.5, 0.9, 0.95 and 0.99 at their bounds."""
-    edges = [0, *RANKS, 1]
-    return [count * (b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    return [count * (high - low) for low, high in pairwise([0, *RANKS, 1])]
 
 
 def expected(point, *, tags=False, prefix="contract", histograms="percentiles", **_):
@@ -87,23 +88,23 @@ def expected(point, *, tags=False, prefix="contract", histograms="percentiles", 
 
 
 class TestPlaintext(OverSockets):
-    options = {"prefix": "contract"}
+    options: ClassVar = {"prefix": "contract"}
 
 
 class TestPickle(OverSockets):
     protocol = "pickle"
-    options = {"prefix": "contract", "histograms": "buckets"}
+    options: ClassVar = {"prefix": "contract", "histograms": "buckets"}
 
 
 class TestUdp(OverSockets):
     kind = protocol = "udp"
-    options = {"prefix": "contract"}
+    options: ClassVar = {"prefix": "contract"}
 
 
 class TestTags(OverSockets):
-    options = {"tags": True}
+    options: ClassVar = {"tags": True}
 
 
 class TestTagsOfBuckets(OverSockets):
     kind = protocol = "udp"
-    options = {"tags": True, "histograms": "buckets"}
+    options: ClassVar = {"tags": True, "histograms": "buckets"}
