@@ -11,7 +11,6 @@ of tags, whose columns have 191 characters.
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import chain
 from typing import NamedTuple
 
 from obs.model import MetricFamily
@@ -22,11 +21,13 @@ EMPTY = "_empty_"
 MOST_LEVEL = 251
 """Bytes of a level: a file's name has 255, and ends in ``.wsp``."""
 MOST_TAG = 191
+"""Characters of a tag's value, and bytes of its key (VictoriaMetrics takes 256)."""
 MOST_PATH = 1_000
 """Bytes of a path, before what a histogram appends; with that, a line fits a datagram."""
 PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 _NOT_IN_LEVEL = re.compile(r"[^\w-]")
 _NOT_IN_KEY = re.compile(r"[^\w.-]")
+_SUFFIX = len(".bucket")
 _CACHED = 4_096
 
 
@@ -95,7 +96,11 @@ class Tagged(NamedTuple):
         name = _name(family.name[: MOST_PATH + 1])
         whole = f"{self.prefix}.{name}" if self.prefix else name
         pairs = list(self._pairs(family, labels))
-        if not name or max(map(len, (whole, *chain(*pairs)))) > MOST_TAG:
+        # The name, with what a histogram appends, is the value of a tag.
+        sizes = [len(whole) + _SUFFIX]
+        for key, value in pairs:
+            sizes += len(key.encode()), len(value)
+        if not name or max(sizes) > MOST_TAG:
             return None
         tags = tuple(sorted(f"{key}={value}" for key, value in pairs))
         return Path(whole, tags) if _fits(whole, *tags) else None

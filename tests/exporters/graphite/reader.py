@@ -102,7 +102,7 @@ def read(path, value, time):
         assert not value_of_tag.startswith("~"), path
         assert key != "name", path
         assert key not in tags, path
-        assert max(len(key), len(value_of_tag)) <= 191, path
+        assert max(len(key.encode()), len(value_of_tag)) <= 191, path
         tags[key] = value_of_tag
     assert pairs == sorted(pairs)
     # What carbon takes for a folder or a file.
