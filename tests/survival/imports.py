@@ -13,6 +13,8 @@ EXPORTERS: dict[str, Callable[[str], Any]] = {
     "otlp": lambda where: obs_exporters.OTLPExporter(where),
     "grpc": lambda where: obs_exporters.OTLPExporter(where, protocol="grpc"),
     "zipkin": lambda where: obs_exporters.ZipkinExporter(where),
+    "graphite": lambda where: obs_exporters.GraphiteExporter(where),
+    "pickle": lambda where: obs_exporters.GraphiteExporter(where, protocol="pickle"),
     "jsonl": lambda where: obs_exporters.JsonLinesExporter(
         f"{where}/lines", rotate_bytes=1024
     ),

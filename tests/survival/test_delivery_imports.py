@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from obs import Obs
+from tests.exporters.graphite.reader import Lines, Pickles
 from tests.exporters.otlp.grpc_backend import Backend as Grpc
 from tests.faults.sink import Sink
 from tests.survival.backends import Backend
@@ -22,6 +23,8 @@ from tests.survival.processes import in_fresh
         ("otlp", lambda: Sink("503:past")),
         ("otlp", lambda: Sink(tls="good")),
         ("grpc", Grpc),
+        ("graphite", lambda: Lines("tcp")),
+        ("pickle", lambda: Pickles("tcp")),
         ("zipkin", lambda: Sink("503:past", tls="good")),
     ],
 )

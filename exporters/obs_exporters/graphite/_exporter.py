@@ -66,6 +66,8 @@ class GraphiteExporter:
     Threads: ``encode`` from any; ``send`` and ``close`` one at a time.
     """
 
+    imports = ("encodings.idna",)  # by getaddrinfo
+
     def __init__(
         self,
         address: str = "127.0.0.1",

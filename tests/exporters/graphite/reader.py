@@ -40,7 +40,15 @@ def pickles(data):
     return found, data
 
 
-class Lines(Server):
+class Carbon(Server):
+    """Has an address."""
+
+    @property
+    def url(self):
+        return self.address
+
+
+class Lines(Carbon):
     """Takes lines, over ``tcp`` or ``udp``."""
 
     frames = staticmethod(lines)
@@ -55,7 +63,7 @@ class Lines(Server):
         ]
 
 
-class Pickles(Server):
+class Pickles(Carbon):
     """Takes pickles over ``tcp``."""
 
     frames = staticmethod(pickles)
