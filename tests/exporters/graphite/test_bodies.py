@@ -4,6 +4,7 @@ import pickle
 from itertools import pairwise
 from textwrap import wrap
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,6 +95,14 @@ def test_a_point_that_is_larger_than_a_body_is_left_out():
     points = [values(1), values(70, 1_000), values(1)]
     (payload,) = payloads(points, TIME, lines, {})
     assert (payload.records, payload.dropped) == (2, {"invalid": 1})
+
+
+@pytest.mark.parametrize("pack", [lines, frames])
+def test_short_paths_and_long_numbers_do_not_grow_past_a_body(pack):
+    points = [[Value("x", -1.7976931348623157e308)]] * 10_000
+    found = list(payloads(points, TIME, pack, {}))
+    assert max(len(it.body) for it in found) <= MAX_BYTES
+    assert sum(it.records for it in found) == 10_000
 
 
 def test_a_body_carries_the_histograms_of_its_batch():
