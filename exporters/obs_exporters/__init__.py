@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from obs_exporters._http_client import Tls
     from obs_exporters._url import exporter_from_url
     from obs_exporters.console import ConsoleExporter
+    from obs_exporters.graphite import GraphiteExporter
     from obs_exporters.influxdb import InfluxDBExporter
     from obs_exporters.jsonl import JsonLinesExporter
     from obs_exporters.otel import OTelExporter
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConsoleExporter",
+    "GraphiteExporter",
     "InfluxDBExporter",
     "JsonLinesExporter",
     "OTLPExporter",
@@ -31,6 +33,7 @@ __all__ = [
 
 _HOME = {
     "ConsoleExporter": "console",
+    "GraphiteExporter": "graphite",
     "InfluxDBExporter": "influxdb",
     "JsonLinesExporter": "jsonl",
     "OTLPExporter": "otlp",

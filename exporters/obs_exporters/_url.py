@@ -25,11 +25,12 @@ def exporter_from_url(url: str) -> Exporter:
     | ``statsd://127.0.0.1:8125?dialect=datadog``, ``statsd:///run/s`` | ``StatsdExporter`` |
     | ``influxdb://h:8086?bucket=b&token=t``, ``influxdbs://…`` | ``InfluxDBExporter`` |
     | ``influxdb://user:secret@h:8086?database=d`` | the same, for InfluxDB 1.x |
+    | ``graphite://127.0.0.1:2003?prefix=app&tags=true`` | ``GraphiteExporter`` |
     | ``jsonl:///var/log/app.jsonl``, ``jsonl:-`` | ``JsonLinesExporter``; ``-``: stdout |
     | ``console:``, ``console:-`` | ``ConsoleExporter`` on stderr; ``-``: stdout |
 
     What stands behind ``?`` are keywords of the constructor: ``interval=5&name=other``,
-    several signals as ``signals=metrics,traces``.
+    several signals as ``signals=metrics,traces``, yes and no as ``true`` and ``false``.
 
     Args:
         url: The scheme says which exporter.
@@ -137,6 +138,12 @@ def _influxdb(parts: SplitResult, port: int | None, options: Options) -> Exporte
     return InfluxDBExporter(_http(parts, port, 8086), **options)
 
 
+def _graphite(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.graphite import GraphiteExporter  # noqa: PLC0415 - one shall not cost what all do
+
+    return GraphiteExporter(_address(parts) or "127.0.0.1", **options)
+
+
 def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     from obs_exporters.jsonl import JsonLinesExporter  # noqa: PLC0415 - one shall not cost what all do
 
@@ -177,15 +184,18 @@ def _socket(parts: SplitResult, default: str, options: Options) -> str:
     """Give host and port of a URL or, of one without a host, the path of a Unix socket."""
     path = unquote(parts.path)
     if parts.netloc:
-        _no_path(parts)
-        if "@" in parts.netloc:
-            text = (
-                f"exporter URL: {parts.scheme}: got a user, needs host and port alone."
-            )
-            raise DefinitionError(text)
-        return parts.netloc
+        return _address(parts)
     options.setdefault("protocol", "unix" if path else "udp")
     return path or default
+
+
+def _address(parts: SplitResult) -> str:
+    """Give host and port of a URL that has nothing else."""
+    _no_path(parts)
+    if "@" in parts.netloc:
+        text = f"exporter URL: {parts.scheme}: got a user, needs host and port alone."
+        raise DefinitionError(text)
+    return parts.netloc
 
 
 def _no_path(parts: SplitResult) -> None:
@@ -205,12 +215,19 @@ def _text_or_true(text: str) -> str | bool:
     return text if text != "true" else True
 
 
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
 _NEEDS: Mapping[Callable[[str], Any], str] = {
     float: "a number",
     int: "a whole number",
     str: "a text",
     _text_or_true: "a text",
     _list: "names with commas between them",
+    _boolean: "true or false",
 }
 _PUSH: _Converters = {"interval": float, "timeout": float, "name": str}
 _OTLP: _Converters = {
@@ -252,6 +269,14 @@ _INFLUXDB: _Converters = {
     "temporality": str,
     "max_bytes": int,
 }
+_GRAPHITE: _Converters = {
+    **_PUSH,
+    "protocol": str,
+    "tags": _boolean,
+    "prefix": str,
+    "resource_tags": _list,
+    "histograms": str,
+}
 _JSONL: _Converters = {
     **_PUSH,
     "signals": _list,
@@ -275,6 +300,7 @@ _KINDS = {
     "statsd": _Kind(_statsd, _STATSD),
     "influxdb": _Kind(_influxdb, _INFLUXDB),
     "influxdbs": _Kind(_influxdb, _INFLUXDB),
+    "graphite": _Kind(_graphite, _GRAPHITE),
     "jsonl": _Kind(_jsonl, _JSONL),
     "console": _Kind(_console, _CONSOLE),
 }

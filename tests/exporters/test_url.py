@@ -5,6 +5,7 @@ import pytest
 from obs.errors import DefinitionError
 from obs_exporters import (
     ConsoleExporter,
+    GraphiteExporter,
     InfluxDBExporter,
     JsonLinesExporter,
     OTLPExporter,
@@ -41,6 +42,7 @@ from obs_exporters import (
             InfluxDBExporter,
             "http://h:8086', database='d'",
         ),
+        ("graphite://127.0.0.1:2003?tags=true", GraphiteExporter, "127.0.0.1:2003"),
         ("prometheus://127.0.0.1:9999", PrometheusExporter, "127.0.0.1:9999"),
         ("prometheus://", PrometheusExporter, "127.0.0.1:9464"),
     ],
@@ -104,13 +106,13 @@ def test_a_page_with_user_and_password():
         (
             "127.0.0.1",
             "exporter URL: got no scheme, needs one of prometheus, otlp, otlps, zipkin, "
-            "zipkins, syslog, statsd, influxdb, influxdbs, jsonl, console, as in "
+            "zipkins, syslog, statsd, influxdb, influxdbs, graphite, jsonl, console, as in "
             "'otlp://127.0.0.1:4318'.",
         ),
         (
             "kafka://x",
             "exporter URL: got 'kafka', needs one of prometheus, otlp, otlps, zipkin, "
-            "zipkins, syslog, statsd, influxdb, influxdbs, jsonl, console, as in "
+            "zipkins, syslog, statsd, influxdb, influxdbs, graphite, jsonl, console, as in "
             "'otlp://127.0.0.1:4318'.",
         ),
         (

@@ -22,6 +22,8 @@ EXPORTERS: dict[str, Callable[[str], Any]] = {
     "influxdb": lambda where: obs_exporters.InfluxDBExporter(where, bucket="b"),
     "influxdb client": by_client,
     "zipkin": lambda where: obs_exporters.ZipkinExporter(where),
+    "graphite": lambda where: obs_exporters.GraphiteExporter(where),
+    "pickle": lambda where: obs_exporters.GraphiteExporter(where, protocol="pickle"),
     "jsonl": lambda where: obs_exporters.JsonLinesExporter(
         f"{where}/lines", rotate_bytes=1024
     ),

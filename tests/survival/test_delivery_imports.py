@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from obs import Obs
+from tests.exporters.graphite.reader import Lines, Pickles
 from tests.exporters.otlp.grpc_backend import Backend as Grpc
 from tests.faults.modes import answer
 from tests.faults.sink import Sink
@@ -27,6 +28,8 @@ TARGET = "tests.survival.imports:imported_by_lanes"
         ("grpc", Grpc),
         ("influxdb", lambda: Sink("413", tls="good")),
         ("influxdb", lambda: Sink(answer(422, b"partial write: dropped=1"))),
+        ("graphite", lambda: Lines("tcp")),
+        ("pickle", lambda: Pickles("tcp")),
         ("zipkin", lambda: Sink("503:past", tls="good")),
     ],
 )
