@@ -208,7 +208,7 @@ def _no_path(parts: SplitResult) -> None:
 
 
 def _list(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
+    return tuple(text.split(",")) if text else ()
 
 
 def _text_or_true(text: str) -> str | bool:
@@ -252,7 +252,7 @@ _STATSD: _Converters = {
     "dialect": str,
     "prefix": str,
     "max_datagram_bytes": int,
-    "resource": _list,
+    "resource_tags": _list,
     "container_id": _text_or_true,
     "entity_id": str,
 }

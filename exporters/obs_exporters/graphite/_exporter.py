@@ -8,9 +8,20 @@ from obs._fork import on_fork
 from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, HistogramPoint, Payload, Resource
 from obs_exporters._http_connection import reason_of
-from obs_exporters._push import attempt, check_push, wrong_argument
+from obs_exporters._push import (
+    attempt,
+    check_push,
+    check_resource_tags,
+    wrong_argument,
+)
 from obs_exporters._series import Series, series_by
-from obs_exporters._transport import Local, Stream, Transport, host_and_port
+from obs_exporters._transport import (
+    IMPORTS,
+    Local,
+    Stream,
+    Transport,
+    host_and_port,
+)
 from obs_exporters.graphite._bodies import MAX_BYTES, datagrams, frames, lines, payloads
 from obs_exporters.graphite._paths import PLACEHOLDER, Flat, Path, Tagged, resolved
 from obs_exporters.graphite._values import Histograms, Value, values_of
@@ -66,7 +77,7 @@ class GraphiteExporter:
     Threads: ``encode`` from any; ``send`` and ``close`` one at a time.
     """
 
-    imports = ("encodings.idna",)  # by getaddrinfo
+    imports = IMPORTS
 
     def __init__(
         self,
@@ -217,11 +228,4 @@ def _tags(
         return RESOURCE_TAGS if tags else None
     if not tags:
         raise wrong_argument(exporter, "resource_tags", names, "tags=True")
-    try:
-        found = (names,) if isinstance(names, str) else tuple(names)
-    except TypeError:
-        found = ("",)
-    if not all(isinstance(each, str) and each for each in found):
-        needs = "names of attributes, as ('host.name',)"
-        raise wrong_argument(exporter, "resource_tags", names, needs)
-    return found
+    return check_resource_tags(exporter, names)

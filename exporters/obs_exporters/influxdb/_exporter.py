@@ -7,7 +7,7 @@ from obs._diag import Diag
 from obs.errors import DefinitionError, ExportFailed
 from obs.model import Ack, Batch, Delivery, Payload, Temporality
 from obs_exporters._http_client import Answer, Tls
-from obs_exporters._push import check_push, wrong_argument
+from obs_exporters._push import check_push, check_resource_tags, wrong_argument
 from obs_exporters.influxdb._answers import points_refused, refusal, without
 from obs_exporters.influxdb._lines import encode_metrics
 from obs_exporters.influxdb._target import (
@@ -118,7 +118,7 @@ class InfluxDBExporter:
             needs = f"an integer from {LEAST_BYTES} to {MOST_BYTES}"
             raise wrong_argument(name, "max_bytes", max_bytes, needs)
         self.delivery = Delivery(interval, timeout, max_bytes, temporality)
-        self._resource_tags = _names(name, resource_tags)
+        self._resource_tags = check_resource_tags(name, resource_tags)
         self._target = check_target(name, bucket, org, database, retention_policy)
         self._transport: Transport
         self._login: Login
@@ -228,15 +228,6 @@ def _halves(body: bytes) -> list[bytes]:
     if middle < 0 or len(body) <= LEAST_BYTES:
         return []
     return [body[middle + 1 :], body[:middle]]
-
-
-def _names(name: str, resource_tags: Iterable[str]) -> tuple[str, ...]:
-    is_list = isinstance(resource_tags, Iterable) and not isinstance(resource_tags, str)
-    found = tuple(resource_tags) if is_list else ("",)
-    if not all(isinstance(it, str) and it for it in found):
-        needs = "names of attributes of the resource"
-        raise wrong_argument(name, "resource_tags", resource_tags, needs)
-    return found
 
 
 def _check_alone(name: str, arguments: Mapping[str, object]) -> None:

@@ -9,7 +9,13 @@ from obs._fork import on_fork
 from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, MetricFamily, Payload, Resource
 from obs_exporters._http_connection import reason_of
-from obs_exporters._push import attempt, check_push, divided, wrong_argument
+from obs_exporters._push import (
+    attempt,
+    check_push,
+    check_resource_tags,
+    divided,
+    wrong_argument,
+)
 from obs_exporters._series import series_by
 from obs_exporters._transport import (
     IMPORTS,
@@ -29,7 +35,7 @@ UDP_DATAGRAM = 1_432
 """What passes networks whole, tunnels and IPv6 among them; 8,932 with jumbo frames."""
 UNIX_DATAGRAM = 8_192
 """What an agent of Datadog takes by default."""
-RESOURCE = ("service.name", "service.version", "deployment.environment.name")
+RESOURCE_TAGS = ("service.name", "service.version", "deployment.environment.name")
 PORT = 8125
 _TOO_LARGE = "too_large"
 _PROTOCOLS = ("udp", "tcp", "unix")
@@ -66,7 +72,7 @@ class StatsdExporter:
             ``protocol``; for the plain dialect. Of its errors ``StatsClient`` shows none.
         max_datagram_bytes: The largest datagram, 512 to 65,507; 1,432 over UDP and 8,192
             to a Unix socket by default.
-        resource: Which attributes of the resource go with every series as tags. Several
+        resource_tags: Which attributes of the resource go with every series as tags. Several
             processes whose gauges are to stay apart need ``process.pid`` or
             ``service.instance.id``.
         container_id: The id for Datadog's origin detection; True: the resource's.
@@ -92,7 +98,7 @@ class StatsdExporter:
         prefix: str = "",
         client: object = None,
         max_datagram_bytes: int | None = None,
-        resource: Iterable[str] = RESOURCE,
+        resource_tags: Iterable[str] = RESOURCE_TAGS,
         container_id: str | bool = False,
         entity_id: str = "",
         interval: float = 10.0,
@@ -119,7 +125,7 @@ class StatsdExporter:
         _check_origin(name, dialect, container_id, entity_id)
         self._prefix = f"{prefix}." if prefix else ""
         self._dialect = DIALECTS[dialect]
-        self._resource = _checked_resource(name, resource)
+        self._resource_tags = check_resource_tags(name, resource_tags)
         self._is_datadog = dialect == "datadog"
         self._container_id = container_id
         self._entity_id = entity_id
@@ -205,7 +211,7 @@ class StatsdExporter:
         attributes = resource.attributes
         tags = {
             names.get(name, name): attributes[name]
-            for name in self._resource
+            for name in self._resource_tags
             if name in attributes
         }
         if self._entity_id:
@@ -283,19 +289,6 @@ def _checked_size(
         needs = "a whole number from 512 to 65507"
         raise wrong_argument(name, "max_datagram_bytes", given, needs)
     return given
-
-
-def _checked_resource(name: str, given: Iterable[str]) -> tuple[str, ...]:
-    needs = "names of attributes, such as ('service.name', 'process.pid')"
-    if isinstance(given, str):
-        raise wrong_argument(name, "resource", given, needs)
-    try:
-        found = tuple(given)
-    except TypeError:
-        raise wrong_argument(name, "resource", given, needs) from None
-    if not all(isinstance(each, str) for each in found):
-        raise wrong_argument(name, "resource", given, needs)
-    return found
 
 
 def _check_origin(

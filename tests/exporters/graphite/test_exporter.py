@@ -287,7 +287,7 @@ def test_tags_have_the_resource_of_the_process():
         f"n;{tags.replace(';s', ';l=a;s', 1)} 3 {TIME}"
     ]
     assert encoded(numbers(a=3), tags=True, resource_tags=())[0] == [f"n;l=a 3 {TIME}"]
-    assert encoded(numbers(a=3), tags=True, resource_tags="host.name")[0] == [
+    assert encoded(numbers(a=3), tags=True, resource_tags=["host.name"])[0] == [
         f"n;host.name=web-1.example;l=a 3 {TIME}"
     ]
 

@@ -378,18 +378,18 @@ def test_an_instance_pushes_its_metrics(sink):
         ),
         (
             {"resource_tags": "host.name"},
-            "exporter 'influxdb': resource_tags got 'host.name', needs names of attributes "
-            "of the resource.",
+            "exporter 'influxdb': resource_tags got 'host.name', needs names of "
+            "attributes, as ('host.name',).",
         ),
         (
             {"resource_tags": ["host.name", ""]},
             "exporter 'influxdb': resource_tags got ['host.name', ''], needs names of "
-            "attributes of the resource.",
+            "attributes, as ('host.name',).",
         ),
         (
             {"resource_tags": 5},
-            "exporter 'influxdb': resource_tags got 5, needs names of attributes of the "
-            "resource.",
+            "exporter 'influxdb': resource_tags got 5, needs names of attributes, as "
+            "('host.name',).",
         ),
         (
             {"tls": object, "url": "https://h"},

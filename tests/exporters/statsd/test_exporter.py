@@ -146,19 +146,16 @@ def way(request, tmp_path):
             "max_datagram_bytes got 8932, needs a protocol of datagrams.",
         ),
         (
-            {"resource": "process.pid"},
-            "resource got 'process.pid', needs names of attributes, such as "
-            "('service.name', 'process.pid').",
+            {"resource_tags": "process.pid"},
+            "resource_tags got 'process.pid', needs names of attributes, as ('host.name',).",
         ),
         (
-            {"resource": 5},
-            "resource got 5, needs names of attributes, such as "
-            "('service.name', 'process.pid').",
+            {"resource_tags": 5},
+            "resource_tags got 5, needs names of attributes, as ('host.name',).",
         ),
         (
-            {"resource": [5]},
-            "resource got [5], needs names of attributes, such as "
-            "('service.name', 'process.pid').",
+            {"resource_tags": [5]},
+            "resource_tags got [5], needs names of attributes, as ('host.name',).",
         ),
         (
             {"container_id": "a|b", "dialect": "datadog"},
@@ -213,7 +210,7 @@ def test_urls(url, shown):
 def test_every_option_of_a_url():
     exporter = exporter_from_url(
         "statsd:///run/s?dialect=datadog&prefix=app&max_datagram_bytes=512"
-        "&resource=process.pid,service.name&container_id=true&entity_id=pod"
+        "&resource_tags=process.pid,service.name&container_id=true&entity_id=pod"
         "&interval=5&timeout=2&name=n&protocol=unix"
     )
     assert exporter.delivery[:2] == (5.0, 2.0)
@@ -221,7 +218,9 @@ def test_every_option_of_a_url():
     assert payload.body == (
         b"app.m:1|g|#dd.internal.entity_id:pod,process.pid:42,service:shop|c:0123abc\n"
     )
-    exporter = exporter_from_url("statsd:?dialect=datadog&container_id=other&resource=")
+    exporter = exporter_from_url(
+        "statsd:?dialect=datadog&container_id=other&resource_tags="
+    )
     (payload,) = exporter.encode(batch(MetricFamily.of("m", "gauge", 1)))
     assert payload.body == b"m:1|g|c:other\n"
 
@@ -251,7 +250,9 @@ def test_the_resource_is_tags_but_not_of_the_plain_dialect():
         exporter = StatsdExporter(dialect=dialect, prefix="app")
         (payload,) = exporter.encode(batch(family))
         assert payload.body.decode() == text
-        (payload,) = StatsdExporter(dialect=dialect, resource=()).encode(batch(family))
+        (payload,) = StatsdExporter(dialect=dialect, resource_tags=()).encode(
+            batch(family)
+        )
         assert payload.body == b"m:1|g\n"
 
 
