@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from obs_exporters.otel import OTelExporter
     from obs_exporters.otlp import OTLPExporter
     from obs_exporters.prometheus import PrometheusExporter
+    from obs_exporters.prometheus._gateway import PushgatewayExporter
+    from obs_exporters.prometheus._textfile import TextfileExporter
     from obs_exporters.syslog import SyslogExporter
     from obs_exporters.zipkin import ZipkinExporter
 
@@ -19,7 +21,9 @@ __all__ = [
     "OTLPExporter",
     "OTelExporter",
     "PrometheusExporter",
+    "PushgatewayExporter",
     "SyslogExporter",
+    "TextfileExporter",
     "Tls",
     "ZipkinExporter",
     "exporter_from_url",
@@ -31,7 +35,9 @@ _HOME = {
     "OTLPExporter": "otlp",
     "OTelExporter": "otel",
     "PrometheusExporter": "prometheus",
+    "PushgatewayExporter": "prometheus._gateway",
     "SyslogExporter": "syslog",
+    "TextfileExporter": "prometheus._textfile",
     "Tls": "_http_client",
     "ZipkinExporter": "zipkin",
     "exporter_from_url": "_url",
