@@ -86,6 +86,24 @@ def test_routes_of_exporters_alone_write_nothing_to_stderr(started, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_what_the_exporter_itself_filters_out_is_counted_too(started):
+    class Filters(Remembers):
+        def encode(self, batch):
+            kept = [it for it in batch.records if it.event != "more"]
+            for payload in super().encode(batch._replace(records=kept)):
+                left_out = len(batch.records) - len(kept)
+                yield payload._replace(dropped={"filtered": left_out})
+
+    exporter = Filters()
+    tel = started(Route(exporter, level="error"))
+    for event in ("a", "more", "more"):
+        tel.logger().error(event)
+    tel.logger().info("low")
+    result = tel.flush(5)
+    assert (result.delivered, result.lost) == (1, 0)
+    assert books(tel).dropped["filtered"] == 3
+
+
 def test_what_is_filtered_out_is_no_loss_to_be_told_of(started, capfd):
     tel = started(Route(Remembers(), level="error"))
     for _ in range(10):
