@@ -40,6 +40,7 @@ class RoutedExporter:
     ) -> None:
         self.name = exporter.name
         self.delivery = exporter.delivery
+        self.imports = tuple(getattr(exporter, "imports", ()))
         self._exporter = exporter
         self._route = route
         self._diag = diag

@@ -1,5 +1,6 @@
 """Exporters as sinks of routes: their lanes get what passes, and the books are even."""
 
+import sys
 from time import monotonic
 
 import pytest
@@ -74,6 +75,17 @@ def test_an_exporter_gets_what_passes(started):
     ledger = books(tel)
     assert ledger.produced == 3
     assert ledger.dropped["filtered"] == 2
+
+
+def test_what_the_exporter_imports_is_imported_at_the_start(
+    started, tmp_path, monkeypatch
+):
+    (tmp_path / "imported_by_a_sink.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    exporter = Remembers()
+    exporter.imports = ("imported_by_a_sink",)
+    started(Route(exporter))
+    assert sys.modules.pop("imported_by_a_sink")
 
 
 def test_routes_of_exporters_alone_write_nothing_to_stderr(started, capfd):
