@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from obs_exporters._combinators import filtered, renamed
     from obs_exporters._http_client import Tls
     from obs_exporters._url import exporter_from_url
     from obs_exporters.console import ConsoleExporter
@@ -27,6 +28,8 @@ __all__ = [
     "Tls",
     "ZipkinExporter",
     "exporter_from_url",
+    "filtered",
+    "renamed",
 ]
 
 _HOME = {
@@ -41,6 +44,8 @@ _HOME = {
     "Tls": "_http_client",
     "ZipkinExporter": "zipkin",
     "exporter_from_url": "_url",
+    "filtered": "_combinators",
+    "renamed": "_combinators",
 }
 
 
