@@ -16,6 +16,11 @@ EXPORTERS: dict[str, Callable[[str], Any]] = {
     "jsonl": lambda where: obs_exporters.JsonLinesExporter(
         f"{where}/lines", rotate_bytes=1024
     ),
+    "pushgateway": lambda where: obs_exporters.PushgatewayExporter(where, job="a"),
+    "textfile": lambda where: obs_exporters.TextfileExporter(f"{where}/a.prom"),
+    "filtered": lambda where: obs_exporters.filtered(
+        obs_exporters.ZipkinExporter(where), keep="*"
+    ),
     "console": lambda where: obs_exporters.ConsoleExporter(),
 }
 

@@ -23,6 +23,9 @@ from tests.survival.processes import in_fresh
         ("otlp", lambda: Sink(tls="good")),
         ("grpc", Grpc),
         ("zipkin", lambda: Sink("503:past", tls="good")),
+        ("filtered", lambda: Sink("503:past", tls="good")),
+        ("pushgateway", lambda: Sink("503:past")),
+        ("pushgateway", lambda: Sink(tls="good")),
     ],
 )
 def test_no_lane_imports_what_it_needs_to_reach_a_server(kind, make_server):
@@ -30,7 +33,7 @@ def test_no_lane_imports_what_it_needs_to_reach_a_server(kind, make_server):
         check_imports(kind, server.url)
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "console"])
+@pytest.mark.parametrize("kind", ["jsonl", "console", "textfile"])
 def test_no_lane_imports_what_it_needs_to_write(tmp_path, kind):
     check_imports(kind, str(tmp_path))
 
