@@ -23,7 +23,7 @@ from tests.real.servers import (
     Server,
 )
 from tests.real.statsd_servers import Statsd, StatsdExporter
-from tests.real.stores import InfluxDB1, Pushgateway, VictoriaMetrics
+from tests.real.stores import InfluxDB1, NodeExporter, Pushgateway, VictoriaMetrics
 
 S = TypeVar("S", bound=Server)
 T = TypeVar("T")
@@ -88,6 +88,11 @@ def victoriametrics() -> Iterator[VictoriaMetrics]:
 @pytest.fixture(scope="session")
 def pushgateway() -> Iterator[Pushgateway]:
     yield from _running(Pushgateway)
+
+
+@pytest.fixture(scope="session")
+def node_exporter() -> Iterator[NodeExporter]:
+    yield from _running(NodeExporter)
 
 
 @pytest.fixture(scope="session")

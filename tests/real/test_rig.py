@@ -176,6 +176,7 @@ def test_promtool_finds_faults(request: pytest.FixtureRequest, version: int) -> 
         "influxdb1",
         "victoriametrics",
         "pushgateway",
+        "node_exporter",
         SLOW_JAEGER,
     ],
 )

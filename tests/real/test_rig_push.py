@@ -17,7 +17,13 @@ from tests.real.graphite import Carbon, GraphiteWeb
 from tests.real.receivers import Collector, plain
 from tests.real.servers import NotInstalled, Server, eventually, http_call
 from tests.real.statsd_servers import Statsd, StatsdExporter
-from tests.real.stores import InfluxDB1, Pushgateway, Series, VictoriaMetrics
+from tests.real.stores import (
+    InfluxDB1,
+    NodeExporter,
+    Pushgateway,
+    Series,
+    VictoriaMetrics,
+)
 
 
 def datagram(address: str, *bodies: bytes) -> None:
@@ -56,6 +62,7 @@ def _socket_address(
         InfluxDB1,
         VictoriaMetrics,
         Pushgateway,
+        NodeExporter,
     ],
     ids=lambda kind: kind.program,
 )
@@ -320,3 +327,19 @@ def test_pushgateway_gives_back_a_push(pushgateway: Pushgateway) -> None:
         assert group["rig_pushed"]["type"] == "COUNTER"
         assert group["rig_pushed"]["metrics"] == [{"labels": labels, "value": "3"}]
     assert labels not in [each["labels"] for each in pushgateway.groups()]
+
+
+def test_node_exporter_shows_files_and_says_which_it_could_not_read(
+    node_exporter: NodeExporter,
+) -> None:
+    folder = node_exporter.textfiles
+    (folder / "rig.prom").write_bytes(b"rig_written 3\n")
+    (folder / "rig.txt").write_bytes(b"rig_hidden 3\n")
+    found = node_exporter.samples()
+    assert found["rig_written"] == 3
+    assert "rig_hidden" not in found
+    assert node_exporter.troubles() == {}
+    (folder / "rig.prom").write_bytes(b"rig_written 3 1700000000000\n")
+    assert node_exporter.troubles() == {"node_textfile_scrape_error": 1}
+    (folder / "rig.prom").unlink()
+    assert node_exporter.troubles() == {}
