@@ -104,7 +104,7 @@ class TextfileExporter:
             self._write(body)
         except OSError as error:
             text = (
-                f"exporter {self.name!r}: writing {shown(self._path)} failed: "
+                f"exporter {self.name!r}: writing {self._path!r} failed: "
                 f"{error.strerror or error}."
             )
             raise ExportFailed(text, retryable=True) from error
