@@ -23,7 +23,13 @@ from tests.real.servers import (
     Server,
 )
 from tests.real.statsd_servers import Statsd, StatsdExporter
-from tests.real.stores import InfluxDB1, InfluxDB2, Pushgateway, VictoriaMetrics
+from tests.real.stores import (
+    InfluxDB1,
+    InfluxDB2,
+    NodeExporter,
+    Pushgateway,
+    VictoriaMetrics,
+)
 
 S = TypeVar("S", bound=Server)
 T = TypeVar("T")
@@ -93,6 +99,11 @@ def victoriametrics() -> Iterator[VictoriaMetrics]:
 @pytest.fixture(scope="session")
 def pushgateway() -> Iterator[Pushgateway]:
     yield from _running(Pushgateway)
+
+
+@pytest.fixture(scope="session")
+def node_exporter() -> Iterator[NodeExporter]:
+    yield from _running(NodeExporter)
 
 
 @pytest.fixture(scope="session")

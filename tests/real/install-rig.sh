@@ -4,6 +4,7 @@
 #   bin/prometheus2 promtool2   from the Debian package, unpacked and not installed,
 #                               so no service starts and the system stays as it was
 #   bin/pushgateway influxdb1   likewise
+#   bin/node_exporter           likewise
 #   bin/rsyslogd                from Debian packages, unpacked into rsyslog/
 #   bin/carbon-cache            Graphite, from Debian packages, unpacked into graphite/
 #       graphite-web            with the Python packages that they need
@@ -27,7 +28,7 @@
 # What is there is left alone; a version changed below is built again.
 set -euo pipefail
 
-SERVERS="prometheus2 pushgateway influxdb1 rsyslogd graphite statsd zipkin \
+SERVERS="prometheus2 pushgateway node_exporter influxdb1 rsyslogd graphite statsd zipkin \
 statsd_exporter victoriametrics prometheus3 collector influxdb2"
 OPTIONAL="jaeger"
 
@@ -152,6 +153,13 @@ pushgateway() {
   is_kept pushgateway "$key" && return
   unpack prometheus-pushgateway
   keep usr/bin/prometheus-pushgateway pushgateway "$key"
+}
+
+node_exporter() {
+  local key="debian 1"
+  is_kept node_exporter "$key" && return
+  unpack prometheus-node-exporter
+  keep usr/bin/prometheus-node-exporter node_exporter "$key"
 }
 
 influxdb1() {
