@@ -128,9 +128,9 @@ def test_a_server_that_stays_away(logging):
 def test_a_server_that_stops_reading_holds_up_nothing(logging):
     """What the kernel took for it counts as delivered, and is lost with it."""
     logging.relay.mode = "never_read"
-    logging.record(1_500, 25_000)  # more than the kernel takes
+    logging.record(500, 25_000)  # more than the kernel takes
     result = logging.timed(logging.lanes.flush, 1.0)
-    assert result.delivered + result.pending == 1_500
+    assert result.delivered + result.pending == 500
     assert result.pending > 0
     logging.relay.mode = "refuse"
     logging.relay.mode = "ok"
@@ -138,7 +138,7 @@ def test_a_server_that_stops_reading_holds_up_nothing(logging):
     rest = logging.timed(logging.lanes.flush, PATIENCE)
     assert (rest.pending, rest.lost) == (0, 0)
     assert rest.delivered >= 10
-    logging.arrives(range(1_510, 1_520))
+    logging.arrives(range(510, 520))
 
 
 def test_a_connection_that_is_reset(logging):

@@ -3,7 +3,6 @@
 import os
 import resource
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,6 +47,17 @@ def large(tel: Obs, n: int) -> None:
 KINDS = {"ordinary": ordinary, "large": large}
 
 
+def kept_and_gone(tel: Any) -> tuple[float, ...]:
+    """Count the spans in the lane, and those that have left it."""
+    return (
+        number(tel, "obs.queue.size", signal="traces"),
+        number(tel, "obs.dropped", signal="traces", exporter="backend"),
+        number(tel, "obs.exported", signal="traces"),
+        number(tel, "obs.rejected", signal="traces"),
+        number(tel, "obs.unknown", signal="traces"),
+    )
+
+
 def fill(path: str, mode: str, kind: str, n: int) -> Iterator[Any]:
     """Yield by how many bytes memory grew, and the counts of ledger and metrics."""
     tel = make(path, mode, signals=ALL, runtime=True)
@@ -59,19 +69,11 @@ def fill(path: str, mode: str, kind: str, n: int) -> Iterator[Any]:
         if i % 1_000 == 0:
             most = max(most, resident())
     most = max(most, resident())
-    # The last tick, and what it sends.
     lanes: Any = tel._lifecycle._lanes
-    until(lambda: len(lanes._intakes[1][0]) == 0)
-    time.sleep(0.2)
+    until(lambda: sum(kept_and_gone(tel)) == n)
     yield max(most, resident()) - before
     yield number(tel, "obs.produced", signal="traces")
-    yield (
-        number(tel, "obs.queue.size", signal="traces"),
-        number(tel, "obs.dropped", signal="traces", exporter="backend"),
-        number(tel, "obs.exported", signal="traces"),
-        number(tel, "obs.rejected", signal="traces"),
-        number(tel, "obs.unknown", signal="traces"),
-    )
+    yield kept_and_gone(tel)
     tel.close(0.1)
     ledger = lanes.ledgers["traces", "backend"]
     yield ledger.produced, ledger.delivered, ledger.lost
@@ -91,13 +93,13 @@ def fill(path: str, mode: str, kind: str, n: int) -> Iterator[Any]:
 def test_full_queues_take_48_mib_at_most_and_every_span_is_kept_or_counted(
     tmp_path, mode, kind, n
 ):
-    grown, produced, kept_and_gone, closed = in_fresh(
+    grown, produced, counts, closed = in_fresh(
         f"{__name__}:fill", str(tmp_path / "a"), mode, kind, n, idle=100.0
     )
     assert grown <= MOST
     assert produced == n
-    assert sum(kept_and_gone) == n
-    kept, dropped, *others = kept_and_gone
+    assert sum(counts) == n
+    kept, dropped, *others = counts
     assert kept > 0
     assert dropped > 0
     assert others == [0, 0, 0]
