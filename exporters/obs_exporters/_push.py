@@ -34,7 +34,6 @@ def check_push(
     interval: object,
     timeout: object,
     signals: Iterable[str],
-    possible: tuple[str, ...] = SIGNALS,
     temporality: object = "cumulative",
 ) -> frozenset[str]:
     """Check the common keywords of a push exporter.
@@ -44,7 +43,6 @@ def check_push(
         interval: Seconds between pushes of metrics.
         timeout: Seconds that one send may take.
         signals: Which signals it is to take.
-        possible: Which it can take.
         temporality: Whether it is to get totals or increases.
 
     Returns:
@@ -63,8 +61,8 @@ def check_push(
         found = frozenset([signals] if isinstance(signals, str) else signals)
     except TypeError:
         found = frozenset()
-    if not found or not found <= frozenset(possible):
-        needs = f"some of {', '.join(possible)}"
+    if not found or not found <= frozenset(SIGNALS):
+        needs = f"some of {', '.join(SIGNALS)}"
         raise wrong_argument(name, "signals", signals, needs)
     if temporality not in ("cumulative", "delta"):
         needs = "'cumulative' or 'delta'"

@@ -42,21 +42,21 @@ def test_the_signals_come_back_as_a_set():
         ),
         (
             {"signals": ()},
-            "exporter 'x': signals got (), needs some of metrics, logs.",
+            "exporter 'x': signals got (), needs some of metrics, logs, traces.",
         ),
         (
             {"signals": 5},
-            "exporter 'x': signals got 5, needs some of metrics, logs.",
+            "exporter 'x': signals got 5, needs some of metrics, logs, traces.",
         ),
         (
-            {"signals": ("traces",)},
-            "exporter 'x': signals got ('traces',), needs some of metrics, logs.",
+            {"signals": ("spans",)},
+            "exporter 'x': signals got ('spans',), needs some of metrics, logs, traces.",
         ),
     ],
 )
 def test_what_breaks_a_rule_raises(changed, text):
     with pytest.raises(DefinitionError) as error:
-        check_push("x", **GOOD | changed, possible=("metrics", "logs"))
+        check_push("x", **GOOD | changed)
     assert str(error.value) == text
 
 

@@ -97,7 +97,6 @@ class GraphiteExporter:
             interval=interval,
             timeout=timeout,
             signals=("metrics",),
-            possible=("metrics",),
         )
         self.name = name
         self.delivery = Delivery(interval, timeout, MAX_BYTES, acknowledges=False)

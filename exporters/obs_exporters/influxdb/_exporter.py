@@ -110,7 +110,6 @@ class InfluxDBExporter:
             interval=interval,
             timeout=timeout,
             signals=("metrics",),
-            possible=("metrics",),
             temporality=temporality,
         )
         self.name = name

@@ -76,7 +76,6 @@ class PushgatewayExporter:
             interval=interval,
             timeout=timeout,
             signals=("metrics",),
-            possible=("metrics",),
         )
         self.name = name
         self.delivery = Delivery(interval, timeout, MAX_BYTES, replayable=False)

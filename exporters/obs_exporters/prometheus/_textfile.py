@@ -68,7 +68,6 @@ class TextfileExporter:
             interval=interval,
             timeout=TIMEOUT,
             signals=("metrics",),
-            possible=("metrics",),
         )
         self.name = name
         self.delivery = Delivery(

@@ -110,7 +110,6 @@ class StatsdExporter:
             interval=interval,
             timeout=timeout,
             signals=("metrics",),
-            possible=("metrics",),
         )
         self.name = name
         self.delivery = Delivery(

@@ -94,7 +94,6 @@ class SyslogExporter:
             interval=interval,
             timeout=timeout,
             signals=("logs",),
-            possible=("logs",),
         )
         self.name = name
         self.delivery = Delivery(interval, timeout, MAX_BYTES, acknowledges=False)
