@@ -1,6 +1,6 @@
 """What push exporters have in common."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import ParamSpec, TypeVar
 
 from obs._foreign import is_the_hosts
@@ -68,6 +68,40 @@ def check_push(
         needs = "'cumulative' or 'delta'"
         raise wrong_argument(name, "temporality", temporality, needs)
     return found
+
+
+def check_one_of(
+    exporter: object, what: str, got: object, known: Collection[str]
+) -> None:
+    """Check an argument that is one of some texts.
+
+    Raises:
+        DefinitionError: It is none of them.
+    """
+    if not isinstance(got, str) or got not in known:
+        raise wrong_argument(exporter, what, got, f"one of {', '.join(known)}")
+
+
+def check_flag(exporter: object, what: str, got: object) -> None:
+    """Check an argument that says yes or no.
+
+    Raises:
+        DefinitionError: It is no bool.
+    """
+    if not isinstance(got, bool):
+        raise wrong_argument(exporter, what, got, "True or False")
+
+
+def check_integer(
+    exporter: object, what: str, got: object, least: int, most: int
+) -> None:
+    """Check an argument that is an integer.
+
+    Raises:
+        DefinitionError: It is none, or outside of its limits.
+    """
+    if type(got) is not int or not least <= got <= most:
+        raise wrong_argument(exporter, what, got, f"an integer from {least} to {most}")
 
 
 def check_resource_tags(exporter: object, names: object) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from obs.model import Ack, Batch, Delivery, HistogramPoint, Payload, Resource
 from obs_exporters._http_connection import reason_of
 from obs_exporters._push import (
     attempt,
+    check_flag,
+    check_one_of,
     check_push,
     check_resource_tags,
     wrong_argument,
@@ -100,14 +102,9 @@ class GraphiteExporter:
         )
         self.name = name
         self.delivery = Delivery(interval, timeout, MAX_BYTES, acknowledges=False)
-        for what, got, known in (
-            ("protocol", protocol, tuple(_PORTS)),
-            ("tags", tags, (False, True)),
-            ("histograms", histograms, _HISTOGRAMS),
-        ):
-            if got not in known or type(got) is not type(known[0]):
-                needs = f"one of {', '.join(map(str, known))}"
-                raise wrong_argument(name, what, got, needs)
+        check_one_of(name, "protocol", protocol, _PORTS)
+        check_flag(name, "tags", tags)
+        check_one_of(name, "histograms", histograms, _HISTOGRAMS)
         self._tags = _tags(name, resource_tags, tags=tags)
         self._prefix = _prefix(name, "" if prefix is None and tags else prefix)
         self._pack = frames if protocol == "pickle" else lines

@@ -7,7 +7,7 @@ from obs._diag import Diag
 from obs.errors import DefinitionError, ExportFailed
 from obs.model import Ack, Batch, Delivery, Payload, Temporality
 from obs_exporters._http_client import Answer, Tls
-from obs_exporters._push import check_push, check_resource_tags, wrong_argument
+from obs_exporters._push import check_integer, check_push, check_resource_tags
 from obs_exporters.influxdb._answers import points_refused, refusal, without
 from obs_exporters.influxdb._lines import encode_metrics
 from obs_exporters.influxdb._target import (
@@ -113,9 +113,7 @@ class InfluxDBExporter:
             temporality=temporality,
         )
         self.name = name
-        if type(max_bytes) is not int or not LEAST_BYTES <= max_bytes <= MOST_BYTES:
-            needs = f"an integer from {LEAST_BYTES} to {MOST_BYTES}"
-            raise wrong_argument(name, "max_bytes", max_bytes, needs)
+        check_integer(name, "max_bytes", max_bytes, LEAST_BYTES, MOST_BYTES)
         self.delivery = Delivery(interval, timeout, max_bytes, temporality)
         self._resource_tags = check_resource_tags(name, resource_tags)
         self._target = check_target(name, bucket, org, database, retention_policy)

@@ -11,6 +11,8 @@ from obs.model import Ack, Batch, Delivery, MetricFamily, Payload, Resource
 from obs_exporters._http_connection import reason_of
 from obs_exporters._push import (
     attempt,
+    check_integer,
+    check_one_of,
     check_push,
     check_resource_tags,
     divided,
@@ -120,7 +122,9 @@ class StatsdExporter:
             acknowledges=False,
             replayable=False,
         )
-        _check_choices(name, protocol, dialect, prefix)
+        check_one_of(name, "protocol", protocol, _PROTOCOLS)
+        check_one_of(name, "dialect", dialect, DIALECTS)
+        _check_prefix(name, prefix)
         _check_origin(name, dialect, container_id, entity_id)
         self._prefix = f"{prefix}." if prefix else ""
         self._dialect = DIALECTS[dialect]
@@ -256,14 +260,7 @@ def _with_lengths(
     )
 
 
-def _check_choices(name: str, protocol: str, dialect: str, prefix: str) -> None:
-    for what, value, known in (
-        ("protocol", protocol, _PROTOCOLS),
-        ("dialect", dialect, tuple(DIALECTS)),
-    ):
-        if value not in known:
-            needs = f"one of {', '.join(known)}"
-            raise wrong_argument(name, what, value, needs)
+def _check_prefix(name: str, prefix: str) -> None:
     if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
         needs = "letters, digits, '_' and '-', with dots between them"
         raise wrong_argument(name, "prefix", prefix, needs)
@@ -284,9 +281,7 @@ def _checked_size(
     if is_stream:
         needs = "a protocol of datagrams"
         raise wrong_argument(name, "max_datagram_bytes", given, needs)
-    if type(given) is not int or not 512 <= given <= 65_507:
-        needs = "a whole number from 512 to 65507"
-        raise wrong_argument(name, "max_datagram_bytes", given, needs)
+    check_integer(name, "max_datagram_bytes", given, 512, 65_507)
     return given
 
 

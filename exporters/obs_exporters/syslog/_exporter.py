@@ -8,7 +8,14 @@ from obs._fork import on_fork
 from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, Payload
 from obs_exporters._http_connection import Tls, check_tls, reason_of
-from obs_exporters._push import attempt, check_push, divided, wrong_argument
+from obs_exporters._push import (
+    attempt,
+    check_integer,
+    check_one_of,
+    check_push,
+    divided,
+    wrong_argument,
+)
 from obs_exporters._transport import (
     IMPORTS,
     Local,
@@ -97,14 +104,8 @@ class SyslogExporter:
         )
         self.name = name
         self.delivery = Delivery(interval, timeout, MAX_BYTES, acknowledges=False)
-        if protocol not in _PROTOCOLS:
-            raise wrong_argument(
-                name, "protocol", protocol, f"one of {', '.join(_PROTOCOLS)}"
-            )
-        if facility not in FACILITIES:
-            raise wrong_argument(
-                name, "facility", facility, f"one of {', '.join(FACILITIES)}"
-            )
+        check_one_of(name, "protocol", protocol, _PROTOCOLS)
+        check_one_of(name, "facility", facility, FACILITIES)
         _check_header(name, "app_name", app_name, 48)
         _check_header(name, "hostname", hostname, 255)
         if not isinstance(sd_id, str) or not _SD_ID.fullmatch(sd_id):
@@ -112,9 +113,7 @@ class SyslogExporter:
             raise wrong_argument(name, "sd_id", sd_id, needs)
         default = DATAGRAM if protocol in ("udp", "unix") else FRAME
         most = default if max_message_bytes is None else max_message_bytes
-        if type(most) is not int or not LEAST_MESSAGE <= most <= MOST_MESSAGE:
-            needs = f"a whole number from {LEAST_MESSAGE} to {MOST_MESSAGE}"
-            raise wrong_argument(name, "max_message_bytes", most, needs)
+        check_integer(name, "max_message_bytes", most, LEAST_MESSAGE, MOST_MESSAGE)
         if tls is not None and protocol != "tls":
             raise wrong_argument(name, "tls", tls, "the protocol 'tls'")
         check_tls(name, tls, is_secure=True)

@@ -135,11 +135,11 @@ def way(request, tmp_path):
         ),
         (
             {"max_datagram_bytes": 511},
-            "max_datagram_bytes got 511, needs a whole number from 512 to 65507.",
+            "max_datagram_bytes got 511, needs an integer from 512 to 65507.",
         ),
         (
             {"max_datagram_bytes": 1e4, "protocol": "unix"},
-            "max_datagram_bytes got 10000.0, needs a whole number from 512 to 65507.",
+            "max_datagram_bytes got 10000.0, needs an integer from 512 to 65507.",
         ),
         (
             {"max_datagram_bytes": 8_932, "protocol": "tcp"},

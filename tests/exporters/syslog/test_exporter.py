@@ -120,7 +120,7 @@ def way(request, tmp_path, ca_file):
         ),
         (
             {"max_message_bytes": 479},
-            "max_message_bytes got 479, needs a whole number from 480 to 65000.",
+            "max_message_bytes got 479, needs an integer from 480 to 65000.",
         ),
         (
             {"tls": Tls()},
