@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Self, TypeAlias
 
 from obs.model import Payload
+from obs_exporters._push import make_payload
 from obs_exporters.graphite._values import Histograms, Value, text_of
 
 Pack: TypeAlias = Callable[[Sequence[Value], int], bytes]
@@ -53,8 +54,7 @@ def payloads(
     size = records = invalid = 0
 
     def taken() -> Payload:
-        body = Body(pack(values, time), histograms)
-        return Payload(body, records, {"invalid": invalid} if invalid else {})
+        return make_payload(Body(pack(values, time), histograms), records, invalid)
 
     for point in points:
         more = sum(len(path.encode()) + _AROUND_PATH for path, _ in point or ())

@@ -16,7 +16,7 @@ from obs_exporters._push import (
     check_resource_tags,
     wrong_argument,
 )
-from obs_exporters._series import Series, series_by
+from obs_exporters._series import Series, series_by, with_left_out
 from obs_exporters._transport import (
     IMPORTS,
     Local,
@@ -141,7 +141,7 @@ class GraphiteExporter:
             }
         points = _points(series, before)
         time = batch.time_ns // 1_000_000_000
-        return _with_left_out(payloads(points, time, self._pack, histograms), series)
+        return with_left_out(payloads(points, time, self._pack, histograms), series)
 
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Hand the values to the kernel.
@@ -193,17 +193,6 @@ def _points(
             continue
         taken |= paths
         yield values
-
-
-def _with_left_out(made: Iterator[Payload], series: Series[Path]) -> Iterator[Payload]:
-    """Count with the first body what has become one, and what has no path."""
-    first = next(made, Payload(b"", 0))
-    invalid = first.dropped.get("invalid", 0) + series.invalid
-    dropped = {"invalid": invalid} if invalid else {}
-    first = first._replace(dropped=dropped, merged=series.merged)
-    if first.records or dropped:
-        yield first
-    yield from made
 
 
 def _prefix(exporter: str, prefix: object) -> str:

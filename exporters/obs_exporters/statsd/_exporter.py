@@ -18,7 +18,7 @@ from obs_exporters._push import (
     divided,
     wrong_argument,
 )
-from obs_exporters._series import series_by
+from obs_exporters._series import series_by, with_left_out
 from obs_exporters._transport import (
     IMPORTS,
     Local,
@@ -165,14 +165,7 @@ class StatsdExporter:
         series = series_by(batch.families, key)
         items = (self._encoded(key, *point) for key, point in series.by_key.items())
         payloads = divided((item for item in items if item != b""), self._most_body)
-        first = next(payloads, Payload(b"", 0))
-        invalid = first.dropped.get("invalid", 0) + series.invalid
-        first = first._replace(
-            dropped={"invalid": invalid} if invalid else {}, merged=series.merged
-        )
-        if first.records or invalid or series.merged:
-            yield first
-        yield from payloads
+        return with_left_out(payloads, series)
 
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Hand the lines to the kernel.
