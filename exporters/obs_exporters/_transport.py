@@ -16,6 +16,7 @@ from obs_exporters._http_connection import (
     make_context,
 )
 from obs_exporters._http_request import host_name
+from obs_exporters._push import wrong_argument
 
 if TYPE_CHECKING:
     import ssl
@@ -273,16 +274,41 @@ class Local:
         return link.getpeername() not in [address for *_, address in found]
 
 
-def host_and_port(address: object) -> tuple[str, int | None]:
-    """Give host and port of ``host:port``; an empty host for what is no address."""
-    if not isinstance(address, str) or not host_name(address):
-        return "", None
-    parts = urlsplit(f"//{address}")
-    try:
-        port = parts.port
-    except ValueError:
-        return "", None
-    return parts.hostname or "", port
+def host_and_port(
+    exporter: str, address: object, example: int
+) -> tuple[str, int | None]:
+    """Give host and port of an address; None where it has no port.
+
+    Args:
+        exporter: The exporter's name.
+        address: What came as such.
+        example: A port for the text.
+
+    Raises:
+        DefinitionError: It is no address.
+    """
+    host, port = "", None
+    if isinstance(address, str) and host_name(address):
+        parts = urlsplit(f"//{address}")
+        with suppress(ValueError):  # of a port that is none
+            port = parts.port
+            host = parts.hostname or ""
+    if not host or port == 0:
+        needs = f"a host and a port, as host:{example}"
+        raise wrong_argument(exporter, "address", address, needs)
+    return host, port
+
+
+def socket_path(exporter: str, address: object) -> str:
+    """Give the path of a Unix socket.
+
+    Raises:
+        DefinitionError: It is none.
+    """
+    if not isinstance(address, str) or not address or "\0" in address:
+        needs = "the path of a Unix socket"
+        raise wrong_argument(exporter, "address", address, needs)
+    return address
 
 
 def _open_path(path: str, seconds: float) -> socket.socket:

@@ -110,10 +110,7 @@ class GraphiteExporter:
         self._pack = frames if protocol == "pickle" else lines
         self._has_percentiles = histograms == "percentiles"
         self._before: Histograms = {}
-        host, port = host_and_port(address)
-        if not host or port == 0:
-            needs = "a host and a port, as host:2003"
-            raise wrong_argument(name, "address", address, needs)
+        host, port = host_and_port(name, address, _PORTS["plaintext"])
         where = host, port or _PORTS[protocol]
         self._transport: Transport = (
             Local(where, datagrams) if protocol == "udp" else Stream(*where, None)

@@ -25,6 +25,7 @@ from obs_exporters._transport import (
     Stream,
     Transport,
     host_and_port,
+    socket_path,
 )
 from obs_exporters.statsd._client import Client
 from obs_exporters.statsd._dialects import DIALECTS, Key, tags_of
@@ -229,13 +230,8 @@ def _transport(
     framed: Callable[[bytes], bytes],
 ) -> Transport:
     if protocol == "unix":
-        if not isinstance(address, str) or not address or "\0" in address:
-            raise wrong_argument(name, "address", address, "the path of a Unix socket")
-        return Local(address, messages, framed)
-    host, port = host_and_port(address)
-    if not host or port == 0:
-        needs = "a host and a port, as host:8125"
-        raise wrong_argument(name, "address", address, needs)
+        return Local(socket_path(name, address), messages, framed)
+    host, port = host_and_port(name, address, PORT)
     if protocol == "udp":
         return Local((host, port or PORT), messages)
     return Stream(host, port or PORT, None)

@@ -22,6 +22,7 @@ from obs_exporters._transport import (
     Stream,
     Transport,
     host_and_port,
+    socket_path,
 )
 from obs_exporters.syslog._message import (
     FACILITIES,
@@ -164,12 +165,8 @@ def _transport(
     name: str, address: object, protocol: str, tls: "Tls | ssl.SSLContext | None"
 ) -> Transport:
     if protocol == "unix":
-        if not isinstance(address, str) or not address or "\0" in address:
-            raise wrong_argument(name, "address", address, "the path of a Unix socket")
-        return Local(address, messages)
-    host, port = host_and_port(address)
-    if not host or port == 0:
-        raise wrong_argument(name, "address", address, "a host and a port, as host:514")
+        return Local(socket_path(name, address), messages)
+    host, port = host_and_port(name, address, 514)
     if protocol == "udp":
         return Local((host, port or 514), messages)
     if protocol == "tcp":
