@@ -8,12 +8,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from obs.errors import ExportFailed
 from obs_exporters._http_connection import (
     MOST_SECONDS,
     Connection,
     Tls,
     is_tls_error,
     make_context,
+    reason_of,
 )
 from obs_exporters._http_request import host_name
 from obs_exporters._push import wrong_argument
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 IMPORTS = ("encodings.idna",)
 """What ``getaddrinfo`` imports: named by exporters, so that it is there before lanes are."""
+TOO_LARGE = "too_large"
+"""Why records are rejected whose datagram is larger than the socket takes."""
 _LINGER_SECONDS = 1.0
 _KNOWN_SECONDS = 60.0
 """How long the address of a name is taken as known, where nobody says that it moved."""
@@ -272,6 +276,35 @@ class Local:
         except OSError:
             return False  # what is known is better than nothing
         return link.getpeername() not in [address for *_, address in found]
+
+
+def hand_over(
+    transport: Transport,
+    body: Any,
+    deadline: float,
+    where: str,
+    *,
+    repeats: bool = True,
+) -> int:
+    """Send a body, and give how many datagrams of it are larger than the socket takes.
+
+    Args:
+        transport: The way.
+        body: What it sends.
+        deadline: By ``time.monotonic``.
+        where: Exporter and address, for the text.
+        repeats: Whether to try again what may have arrived.
+
+    Raises:
+        ExportFailed: The kernel did not take all of it in time.
+    """
+    try:
+        transport.send(body, deadline)
+    except (OSError, ValueError) as error:
+        sent = transport.sent
+        text = f"{where}: {reason_of(error)}."
+        raise ExportFailed(text, retryable=repeats or not sent, sent=sent) from error
+    return transport.refused
 
 
 def host_and_port(

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from obs._fork import on_fork
-from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, HistogramPoint, Payload, Resource
-from obs_exporters._http_connection import reason_of
 from obs_exporters._push import (
     attempt,
     check_flag,
@@ -19,9 +17,11 @@ from obs_exporters._push import (
 from obs_exporters._series import Series, series_by, with_left_out
 from obs_exporters._transport import (
     IMPORTS,
+    TOO_LARGE,
     Local,
     Stream,
     Transport,
+    hand_over,
     host_and_port,
 )
 from obs_exporters.graphite._bodies import MAX_BYTES, datagrams, frames, lines, payloads
@@ -38,7 +38,6 @@ _PORTS = {"plaintext": 2003, "pickle": 2004, "udp": 2003}
 _HISTOGRAMS = ("percentiles", "buckets")
 _LEVEL = rf"(?:[\w-]|{PLACEHOLDER.pattern})+"
 _LEVELS = re.compile(rf"(?:{_LEVEL}(?:\.{_LEVEL})*)?")
-_TOO_LARGE = "too_large"
 
 
 class GraphiteExporter:
@@ -148,15 +147,11 @@ class GraphiteExporter:
                 again: that some are sent twice changes nothing.
         """
         body: Any = payload.body
-        try:
-            self._transport.send(body, deadline)
-        except (OSError, ValueError) as error:
-            text = f"exporter {self.name!r}: {self._shown}: {reason_of(error)}."
-            sent = self._transport.sent
-            raise ExportFailed(text, retryable=True, sent=sent) from error
+        where = f"exporter {self.name!r}: {self._shown}"
+        refused = hand_over(self._transport, body, deadline, where)
         self._before = body.histograms
-        refused = min(self._transport.refused, payload.records)
-        return Ack(payload.records - refused, {_TOO_LARGE: refused} if refused else {})
+        refused = min(refused, payload.records)
+        return Ack(payload.records - refused, {TOO_LARGE: refused} if refused else {})
 
     def close(self, deadline: float) -> None:
         """End the connection, a second at most; a later ``send`` opens another."""

@@ -6,9 +6,7 @@ from functools import partial
 from typing import Any
 
 from obs._fork import on_fork
-from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, MetricFamily, Payload, Resource
-from obs_exporters._http_connection import reason_of
 from obs_exporters._push import (
     attempt,
     check_integer,
@@ -21,9 +19,11 @@ from obs_exporters._push import (
 from obs_exporters._series import series_by, with_left_out
 from obs_exporters._transport import (
     IMPORTS,
+    TOO_LARGE,
     Local,
     Stream,
     Transport,
+    hand_over,
     host_and_port,
     socket_path,
 )
@@ -40,7 +40,6 @@ UNIX_DATAGRAM = 8_192
 """What an agent of Datadog takes by default."""
 RESOURCE_TAGS = ("service.name", "service.version", "deployment.environment.name")
 PORT = 8125
-_TOO_LARGE = "too_large"
 _PROTOCOLS = ("udp", "tcp", "unix")
 _PREFIX = re.compile(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?")
 _ID = re.compile(r"[A-Za-z0-9_./-]{1,256}")
@@ -175,14 +174,10 @@ class StatsdExporter:
             ExportFailed: It did not take all of them before ``deadline``; to be tried
                 again if it took none.
         """
-        try:
-            self._transport.send(payload.body, deadline)
-        except (OSError, ValueError) as error:
-            text = f"exporter {self.name!r}: {self._shown}: {reason_of(error)}."
-            sent = self._transport.sent
-            raise ExportFailed(text, retryable=not sent, sent=sent) from error
-        if self._transport.refused:
-            return Ack(0, {_TOO_LARGE: payload.records})
+        where = f"exporter {self.name!r}: {self._shown}"
+        body = payload.body
+        if hand_over(self._transport, body, deadline, where, repeats=False):
+            return Ack(0, {TOO_LARGE: payload.records})
         return Ack(payload.records)
 
     def close(self, deadline: float) -> None:

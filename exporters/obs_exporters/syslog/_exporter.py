@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from obs._fork import on_fork
-from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, Payload
-from obs_exporters._http_connection import Tls, check_tls, reason_of
+from obs_exporters._http_connection import Tls, check_tls
 from obs_exporters._push import (
     attempt,
     check_integer,
@@ -18,9 +17,11 @@ from obs_exporters._push import (
 )
 from obs_exporters._transport import (
     IMPORTS,
+    TOO_LARGE,
     Local,
     Stream,
     Transport,
+    hand_over,
     host_and_port,
     socket_path,
 )
@@ -41,7 +42,6 @@ MOST_MESSAGE = 65_000
 DATAGRAM = 2_048
 FRAME = 8_192
 """What rsyslog and the OpenTelemetry Collector take of one message by default."""
-_TOO_LARGE = "too_large"
 _PROTOCOLS = ("udp", "tcp", "tls", "unix")
 _SD_ID = re.compile(r'(?=.{3,32}\Z)[^\x00- ="\]@\x7f-\U0010ffff]+@[0-9]+(\.[0-9]+)*')
 _HEADER = re.compile(r"[!-~]+")
@@ -139,15 +139,9 @@ class SyslogExporter:
             ExportFailed: It did not take all of them before ``deadline``; to be tried
                 again, which may send some twice.
         """
-        body: Any = payload.body
-        try:
-            self._transport.send(body, deadline)
-        except (OSError, ValueError) as error:
-            text = f"exporter {self.name!r}: {self._shown}: {reason_of(error)}."
-            sent = self._transport.sent
-            raise ExportFailed(text, retryable=True, sent=sent) from error
-        refused = self._transport.refused
-        return Ack(payload.records - refused, {_TOO_LARGE: refused} if refused else {})
+        where = f"exporter {self.name!r}: {self._shown}"
+        refused = hand_over(self._transport, payload.body, deadline, where)
+        return Ack(payload.records - refused, {TOO_LARGE: refused} if refused else {})
 
     def close(self, deadline: float) -> None:
         """End the connection, a second at most; a later ``send`` opens another."""
