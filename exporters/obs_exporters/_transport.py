@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 IMPORTS = ("encodings.idna",)
 """What ``getaddrinfo`` imports: named by exporters, so that it is there before lanes are."""
+MAX_BYTES = 64 * 1024
+"""The largest body."""
+UDP_DATAGRAM = 1_432
+"""What passes networks whole, tunnels and IPv6 among them; 8,932 with jumbo frames."""
 TOO_LARGE = "too_large"
 """Why records are rejected whose datagram is larger than the socket takes."""
 _LINGER_SECONDS = 1.0
@@ -305,6 +309,17 @@ def hand_over(
         text = f"{where}: {reason_of(error)}."
         raise ExportFailed(text, retryable=repeats or not sent, sent=sent) from error
     return transport.refused
+
+
+def datagrams(body: bytes, limit: int) -> Iterator[bytes]:
+    """Give the lines of a body, packed into datagrams of at most ``limit`` bytes."""
+    begin = 0
+    while begin < len(body):
+        end = begin + limit
+        if end < len(body):
+            end = body.rindex(b"\n", begin, end) + 1
+        yield body[begin:end]
+        begin = end
 
 
 def host_and_port(

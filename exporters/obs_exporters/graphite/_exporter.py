@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from obs._fork import on_fork
@@ -17,14 +18,17 @@ from obs_exporters._push import (
 from obs_exporters._series import Series, series_by, with_left_out
 from obs_exporters._transport import (
     IMPORTS,
+    MAX_BYTES,
     TOO_LARGE,
+    UDP_DATAGRAM,
     Local,
     Stream,
     Transport,
+    datagrams,
     hand_over,
     host_and_port,
 )
-from obs_exporters.graphite._bodies import MAX_BYTES, datagrams, frames, lines, payloads
+from obs_exporters.graphite._bodies import frames, lines, payloads
 from obs_exporters.graphite._paths import PLACEHOLDER, Flat, Path, Tagged, resolved
 from obs_exporters.graphite._values import Histograms, Value, values_of
 
@@ -112,7 +116,9 @@ class GraphiteExporter:
         host, port = host_and_port(name, address, _PORTS["plaintext"])
         where = host, port or _PORTS[protocol]
         self._transport: Transport = (
-            Local(where, datagrams) if protocol == "udp" else Stream(*where, None)
+            Local(where, partial(datagrams, limit=UDP_DATAGRAM))
+            if protocol == "udp"
+            else Stream(*where, None)
         )
         self._shown = f"{protocol}://{address}"
         on_fork(self)

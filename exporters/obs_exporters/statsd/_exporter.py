@@ -19,23 +19,23 @@ from obs_exporters._push import (
 from obs_exporters._series import series_by, with_left_out
 from obs_exporters._transport import (
     IMPORTS,
+    MAX_BYTES,
     TOO_LARGE,
+    UDP_DATAGRAM,
     Local,
     Stream,
     Transport,
+    datagrams,
     hand_over,
     host_and_port,
     socket_path,
 )
 from obs_exporters.statsd._client import Client
 from obs_exporters.statsd._dialects import DIALECTS, Key, tags_of
-from obs_exporters.statsd._lines import KINDS, datagrams, lines_of
+from obs_exporters.statsd._lines import KINDS, lines_of
 
-MAX_BYTES = 64 * 1024
 MOST_LINE = 4_096
 """In a stream: at a longer line statsd_exporter closes the connection."""
-UDP_DATAGRAM = 1_432
-"""What passes networks whole, tunnels and IPv6 among them; 8,932 with jumbo frames."""
 UNIX_DATAGRAM = 8_192
 """What an agent of Datadog takes by default."""
 RESOURCE_TAGS = ("service.name", "service.version", "deployment.environment.name")

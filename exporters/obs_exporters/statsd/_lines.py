@@ -1,9 +1,8 @@
-"""A point as lines, and lines as datagrams.
+"""A point as lines.
 
 Source: github.com/statsd/statsd, "Metric types"; "DogStatsD datagram format" of Datadog.
 """
 
-from collections.abc import Iterator
 from math import isfinite
 
 from obs.model import HistogramPoint, MetricFamily, NumberPoint, Point
@@ -46,15 +45,6 @@ def lines_of(
     if value < 0:
         raise ValueError
     return [_line(key, f"{text}|c")] if value else []
-
-
-def datagrams(body: bytes, limit: int) -> Iterator[bytes]:
-    """Give the datagrams of a body: itself, or lines of it, up to ``limit`` bytes each."""
-    while len(body) > limit:
-        end = body.rindex(b"\n", 0, limit) + 1
-        yield body[:end]
-        body = body[end:]
-    yield body
 
 
 def _histogram(

@@ -17,6 +17,7 @@ from obs_exporters._push import (
 )
 from obs_exporters._transport import (
     IMPORTS,
+    MAX_BYTES,
     TOO_LARGE,
     Local,
     Stream,
@@ -36,7 +37,6 @@ from obs_exporters.syslog._message import (
 if TYPE_CHECKING:
     import ssl
 
-MAX_BYTES = 64 * 1024
 LEAST_MESSAGE = 480
 MOST_MESSAGE = 65_000
 DATAGRAM = 2_048
