@@ -68,6 +68,11 @@ def with_left_out(payloads: Iterator[Payload], series: Series[K]) -> Iterator[Pa
     yield from payloads
 
 
+def count_points(family: MetricFamily) -> int:
+    """Give how many series a family has."""
+    return sum(len(block.rows) for block in family.blocks)
+
+
 def _sum(
     family: MetricFamily, first: Point, other: MetricFamily, second: Point
 ) -> Point | None:
