@@ -39,7 +39,7 @@ RESOURCE_TAGS = (
     "service.name",
     "service.version",
 )
-_TOO_LARGE = 413
+_CONTENT_TOO_LARGE = 413
 _PARTIAL = "partial_write"
 _SHOWN_BYTES = 200
 
@@ -151,7 +151,7 @@ class InfluxDBExporter:
             body = bodies.pop()
             try:
                 answer = self._post(body, deadline)
-                if answer.status == _TOO_LARGE and (halves := _halves(body)):
+                if answer.status == _CONTENT_TOO_LARGE and (halves := _halves(body)):
                     self._say_too_large(body)
                     bodies += halves
                     continue

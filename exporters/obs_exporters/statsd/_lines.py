@@ -58,8 +58,8 @@ def _histogram(
         point.buckets,
         _number(point.sum) * factor,
         most_lines=dialect.most_lines,
-        is_signed=kind
-        == "d",  # others have no negative times, or take them for changes
+        # Others have no negative times, or take them for changes.
+        is_signed=(kind == "d"),
     )
     lines = []
     for value, weight, n in samples:
