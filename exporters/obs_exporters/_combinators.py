@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from obs._foreign import is_the_hosts
@@ -10,7 +10,8 @@ from obs.errors import DefinitionError, shown, type_name
 from obs.model import Ack, Batch, LogRecord, MetricFamily, Payload, Snapshot, SpanRecord
 from obs.naming import check_metric_name
 from obs.protocols import PullExporter, PushExporter, Source
-from obs_exporters._push import attempt, wrong_argument
+from obs_exporters._push import SIGNALS, attempt, wrong_argument
+from obs_exporters._series import count_points
 
 E = TypeVar("E", bound=PullExporter | PushExporter)
 Item: TypeAlias = Any
@@ -56,7 +57,7 @@ def filtered(exporter: E, keep: Keep) -> E:
     def choose(item: Item) -> Item | None:
         return item if keeps(item) else None
 
-    return _wrapped(exporter, _Choice("filtered", "keep", choose, {*_SIGNALS}))
+    return _wrapped(exporter, _Choice("filtered", "keep", choose, SIGNALS))
 
 
 def renamed(exporter: E, names: Names) -> E:
@@ -99,10 +100,7 @@ def renamed(exporter: E, names: Names) -> E:
             family.bounds,
         )
 
-    return _wrapped(exporter, _Choice("renamed", "names", choose, {"metrics"}))
-
-
-_SIGNALS = ("metrics", "logs", "traces")
+    return _wrapped(exporter, _Choice("renamed", "names", choose, ("metrics",)))
 
 
 class _Choice(NamedTuple):
@@ -118,7 +116,7 @@ class _Choice(NamedTuple):
     title: str
     argument: str
     choose: Callable[[Item], Item | None]
-    signals: set[str]
+    signals: Collection[str]
 
 
 class _Wrapped:
@@ -162,7 +160,7 @@ class _Push(_Wrapped):
         for family in batch.families:
             found, reason = _chosen(self._choice, family)
             if reason:
-                left_out[reason] += attempt(_points, family) or 0
+                left_out[reason] += attempt(count_points, family) or 0
             else:
                 chosen.append(found)
         for payload in self._exporter.encode(batch._replace(families=chosen)):
@@ -291,10 +289,6 @@ def _with(payload: Payload, left_out: Mapping[str, int]) -> Payload:
     if not left_out:
         return payload
     return payload._replace(dropped=dict(Counter(payload.dropped) + Counter(left_out)))
-
-
-def _points(family: MetricFamily) -> int:
-    return sum(len(block.rows) for block in family.blocks)
 
 
 def _name_of(item: Item) -> str:

@@ -1,6 +1,6 @@
 """What push exporters have in common."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import ParamSpec, TypeVar
 
 from obs._foreign import is_the_hosts
@@ -34,7 +34,6 @@ def check_push(
     interval: object,
     timeout: object,
     signals: Iterable[str],
-    possible: tuple[str, ...] = SIGNALS,
     temporality: object = "cumulative",
 ) -> frozenset[str]:
     """Check the common keywords of a push exporter.
@@ -44,7 +43,6 @@ def check_push(
         interval: Seconds between pushes of metrics.
         timeout: Seconds that one send may take.
         signals: Which signals it is to take.
-        possible: Which it can take.
         temporality: Whether it is to get totals or increases.
 
     Returns:
@@ -63,13 +61,47 @@ def check_push(
         found = frozenset([signals] if isinstance(signals, str) else signals)
     except TypeError:
         found = frozenset()
-    if not found or not found <= frozenset(possible):
-        needs = f"some of {', '.join(possible)}"
+    if not found or not found <= frozenset(SIGNALS):
+        needs = f"some of {', '.join(SIGNALS)}"
         raise wrong_argument(name, "signals", signals, needs)
     if temporality not in ("cumulative", "delta"):
         needs = "'cumulative' or 'delta'"
         raise wrong_argument(name, "temporality", temporality, needs)
     return found
+
+
+def check_one_of(
+    exporter: object, what: str, got: object, known: Collection[str]
+) -> None:
+    """Check an argument that is one of some texts.
+
+    Raises:
+        DefinitionError: It is none of them.
+    """
+    if not isinstance(got, str) or got not in known:
+        raise wrong_argument(exporter, what, got, f"one of {', '.join(known)}")
+
+
+def check_flag(exporter: object, what: str, got: object) -> None:
+    """Check an argument that says yes or no.
+
+    Raises:
+        DefinitionError: It is no bool.
+    """
+    if not isinstance(got, bool):
+        raise wrong_argument(exporter, what, got, "True or False")
+
+
+def check_integer(
+    exporter: object, what: str, got: object, least: int, most: int
+) -> None:
+    """Check an argument that is an integer.
+
+    Raises:
+        DefinitionError: It is none, or outside of its limits.
+    """
+    if type(got) is not int or not least <= got <= most:
+        raise wrong_argument(exporter, what, got, f"an integer from {least} to {most}")
 
 
 def check_resource_tags(exporter: object, names: object) -> tuple[str, ...]:

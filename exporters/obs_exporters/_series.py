@@ -1,10 +1,11 @@
 """Series by what a backend calls them: those that it cannot tell apart become one."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from operator import add
 from typing import Generic, NamedTuple, TypeVar
 
-from obs.model import HistogramPoint, MetricFamily, NumberPoint, Point
+from obs.model import HistogramPoint, MetricFamily, NumberPoint, Payload, Point
 
 K = TypeVar("K", bound=Hashable)
 
@@ -56,6 +57,20 @@ def series_by(
                 by_key[name] = there[0], both
                 merged += 1
     return Series(by_key, merged, invalid)
+
+
+def with_left_out(payloads: Iterator[Payload], series: Series[K]) -> Iterator[Payload]:
+    """Give payloads of series; what has become one, and what has no key, is in the first."""
+    first = next(payloads, Payload(b"", 0))
+    dropped = Counter(first.dropped) + Counter(invalid=series.invalid)
+    if first.records or dropped or series.merged:
+        yield first._replace(dropped=dict(dropped), merged=series.merged)
+    yield from payloads
+
+
+def count_points(family: MetricFamily) -> int:
+    """Give how many series a family has."""
+    return sum(len(block.rows) for block in family.blocks)
 
 
 def _sum(

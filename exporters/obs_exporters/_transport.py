@@ -2,26 +2,35 @@
 
 import errno
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from obs.errors import ExportFailed
 from obs_exporters._http_connection import (
     MOST_SECONDS,
     Connection,
     Tls,
     is_tls_error,
     make_context,
+    reason_of,
 )
 from obs_exporters._http_request import host_name
+from obs_exporters._push import wrong_argument
 
 if TYPE_CHECKING:
     import ssl
 
 IMPORTS = ("encodings.idna",)
 """What ``getaddrinfo`` imports: named by exporters, so that it is there before lanes are."""
+MAX_BYTES = 64 * 1024
+"""The largest body."""
+UDP_DATAGRAM = 1_432
+"""What passes networks whole, tunnels and IPv6 among them; 8,932 with jumbo frames."""
+TOO_LARGE = "too_large"
+"""Why records are rejected whose datagram is larger than the socket takes."""
 _LINGER_SECONDS = 1.0
 _KNOWN_SECONDS = 60.0
 """How long the address of a name is taken as known, where nobody says that it moved."""
@@ -273,16 +282,81 @@ class Local:
         return link.getpeername() not in [address for *_, address in found]
 
 
-def host_and_port(address: object) -> tuple[str, int | None]:
-    """Give host and port of ``host:port``; an empty host for what is no address."""
-    if not isinstance(address, str) or not host_name(address):
-        return "", None
-    parts = urlsplit(f"//{address}")
+def hand_over(
+    transport: Transport,
+    body: Any,
+    deadline: float,
+    where: str,
+    *,
+    repeats: bool = True,
+) -> int:
+    """Send a body, and give how many datagrams of it are larger than the socket takes.
+
+    Args:
+        transport: The way.
+        body: What it sends.
+        deadline: By ``time.monotonic``.
+        where: Exporter and address, for the text.
+        repeats: Whether to try again what may have arrived.
+
+    Raises:
+        ExportFailed: The kernel did not take all of it in time.
+    """
     try:
-        port = parts.port
-    except ValueError:
-        return "", None
-    return parts.hostname or "", port
+        transport.send(body, deadline)
+    except (OSError, ValueError) as error:
+        sent = transport.sent
+        text = f"{where}: {reason_of(error)}."
+        raise ExportFailed(text, retryable=repeats or not sent, sent=sent) from error
+    return transport.refused
+
+
+def datagrams(body: bytes, limit: int) -> Iterator[bytes]:
+    """Give the lines of a body, packed into datagrams of at most ``limit`` bytes."""
+    begin = 0
+    while begin < len(body):
+        end = begin + limit
+        if end < len(body):
+            end = body.rindex(b"\n", begin, end) + 1
+        yield body[begin:end]
+        begin = end
+
+
+def host_and_port(
+    exporter: str, address: object, example: int
+) -> tuple[str, int | None]:
+    """Give host and port of an address; None where it has no port.
+
+    Args:
+        exporter: The exporter's name.
+        address: What came as such.
+        example: A port for the text.
+
+    Raises:
+        DefinitionError: It is no address.
+    """
+    host, port = "", None
+    if isinstance(address, str) and host_name(address):
+        parts = urlsplit(f"//{address}")
+        with suppress(ValueError):  # of a port that is none
+            port = parts.port
+            host = parts.hostname or ""
+    if not host or port == 0:
+        needs = f"a host and a port, as host:{example}"
+        raise wrong_argument(exporter, "address", address, needs)
+    return host, port
+
+
+def socket_path(exporter: str, address: object) -> str:
+    """Give the path of a Unix socket.
+
+    Raises:
+        DefinitionError: It is none.
+    """
+    if not isinstance(address, str) or not address or "\0" in address:
+        needs = "the path of a Unix socket"
+        raise wrong_argument(exporter, "address", address, needs)
+    return address
 
 
 def _open_path(path: str, seconds: float) -> socket.socket:

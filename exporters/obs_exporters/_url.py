@@ -253,12 +253,10 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
+# What takes any text is not here.
 _NEEDS: Mapping[Callable[[str], Any], str] = {
     float: "a number",
     int: "a whole number",
-    str: "a text",
-    _text_or_true: "a text",
-    _list: "names with commas between them",
     _boolean: "true or false",
     _labels: "labels with commas between them, as a=1,b=2",
 }

@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from obs.errors import DefinitionError
 from obs.model import Payload, SpanRecord, TraceContext
 from obs_exporters._push import (
+    check_flag,
+    check_integer,
+    check_one_of,
     check_push,
     divided,
     make_payload,
@@ -42,21 +45,21 @@ def test_the_signals_come_back_as_a_set():
         ),
         (
             {"signals": ()},
-            "exporter 'x': signals got (), needs some of metrics, logs.",
+            "exporter 'x': signals got (), needs some of metrics, logs, traces.",
         ),
         (
             {"signals": 5},
-            "exporter 'x': signals got 5, needs some of metrics, logs.",
+            "exporter 'x': signals got 5, needs some of metrics, logs, traces.",
         ),
         (
-            {"signals": ("traces",)},
-            "exporter 'x': signals got ('traces',), needs some of metrics, logs.",
+            {"signals": ("spans",)},
+            "exporter 'x': signals got ('spans',), needs some of metrics, logs, traces.",
         ),
     ],
 )
 def test_what_breaks_a_rule_raises(changed, text):
     with pytest.raises(DefinitionError) as error:
-        check_push("x", **GOOD | changed, possible=("metrics", "logs"))
+        check_push("x", **GOOD | changed)
     assert str(error.value) == text
 
 
@@ -114,3 +117,30 @@ def test_the_outcome_is_an_attribute_where_the_status_does_not_say_it(
 ):
     record = SpanRecord("a", TraceContext(), outcome=outcome, error_type=error_type)
     assert outcome_attributes(record) == found
+
+
+@pytest.mark.parametrize("got", ["c", "", None, 1, [], b"a"])
+def test_what_is_none_of_the_known_texts_raises(got):
+    check_one_of("x", "mode", "a", ("a", "b"))
+    with pytest.raises(DefinitionError) as error:
+        check_one_of("x", "mode", got, ("a", "b"))
+    assert str(error.value) == f"exporter 'x': mode got {got!r}, needs one of a, b."
+
+
+@pytest.mark.parametrize("got", [0, 1, None, "true"])
+def test_a_flag_is_a_bool(got):
+    for flag in (True, False):
+        check_flag("x", "fsync", flag)
+    with pytest.raises(DefinitionError) as error:
+        check_flag("x", "fsync", got)
+    assert str(error.value) == f"exporter 'x': fsync got {got!r}, needs True or False."
+
+
+@pytest.mark.parametrize("got", [1, 5, True, 3.0, "3", None])
+def test_an_integer_is_within_its_limits(got):
+    for good in (2, 4):
+        check_integer("x", "keep", good, 2, 4)
+    with pytest.raises(DefinitionError) as error:
+        check_integer("x", "keep", got, 2, 4)
+    text = f"exporter 'x': keep got {got!r}, needs an integer from 2 to 4."
+    assert str(error.value) == text

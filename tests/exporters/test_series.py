@@ -1,7 +1,7 @@
 """Series that a backend cannot tell apart."""
 
-from obs.model import Block, HistogramPoint, MetricFamily, NumberPoint
-from obs_exporters._series import series_by
+from obs.model import Block, HistogramPoint, MetricFamily, NumberPoint, Payload
+from obs_exporters._series import Series, series_by, with_left_out
 
 
 def by_lower_name(family, labels):
@@ -93,3 +93,19 @@ def test_numbers_that_have_no_sum_leave_the_first_and_are_counted():
 def test_what_has_no_key_is_counted():
     found = series_by([numbers("n", "counter", x=1, y=2)], lambda *_: None)
     assert found == ({}, 0, 2)
+
+
+def test_what_was_left_out_is_counted_once_with_the_first_payload():
+    payloads = [Payload(b"a", 2, {"invalid": 1}), Payload(b"b", 1, {"invalid": 2})]
+    assert list(with_left_out(iter(payloads), Series({}, 3, 4))) == [
+        Payload(b"a", 2, {"invalid": 5}, 3),
+        Payload(b"b", 1, {"invalid": 2}),
+    ]
+
+
+def test_what_was_left_out_is_counted_where_nothing_is_sent():
+    found = [
+        list(with_left_out(iter(()), Series({}, *counts)))
+        for counts in ((0, 0), (3, 0), (0, 4))
+    ]
+    assert found == [[], [Payload(b"", 0, {}, 3)], [Payload(b"", 0, {"invalid": 4})]]

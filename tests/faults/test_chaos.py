@@ -8,11 +8,11 @@ from random import Random
 import pytest
 
 from obs import Obs
-from obs.delivery import _backoff, _lanes
 from obs.limits import Limits
 from obs_exporters import OTLPExporter
 from tests.delivery.test_lanes import balance, produced
 from tests.faults.backends import otlp_ids, partial_success
+from tests.faults.lanes import impatient
 from tests.faults.sink import Sink
 from tests.faults.watched import Watched
 
@@ -101,9 +101,7 @@ def check(tel: Obs, watched: Watched, sink: Sink) -> None:
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(_lanes, "TICK", 0.02)
-    monkeypatch.setattr(_backoff, "FIRST", 0.03)
-    monkeypatch.setattr(_backoff, "MOST", 0.1)
+    impatient(monkeypatch)
 
 
 @pytest.mark.parametrize("seed", range(3))

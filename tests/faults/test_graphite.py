@@ -5,17 +5,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from obs.delivery import _backoff, _lanes
-from obs.delivery._lanes import Lanes
-from obs.limits import Limits
 from obs.metrics import Registry
-from obs.model import Resource
 from obs_exporters import GraphiteExporter
 from tests.exporters.graphite.reader import Lines, Pickles
+from tests.faults.lanes import PATIENCE, impatient, make_lanes, timed
 from tests.faults.relay import Relay
-
-GRACE = 0.5
-PATIENCE = 15.0
 
 
 class Counting:
@@ -28,14 +22,7 @@ class Counting:
         self.registry = Registry()
         self.done = self.registry.counter("done", labels=("part",))
         self.text = "x"
-        self.lanes = Lanes(
-            [],
-            self.registry,
-            lambda: Resource({"service.name": "s"}),
-            self.registry.diag,
-            Limits(),
-            1.0,
-        )
+        self.lanes = make_lanes(self.registry)
         self.lanes.add(
             GraphiteExporter(
                 f"127.0.0.1:{self.relay.port}",
@@ -60,12 +47,6 @@ class Counting:
         for part in range(parts):
             self.done.labels(f"{part:0200}" if parts > 1 else "one").inc(n)
 
-    def timed(self, what, seconds):
-        begun = time.monotonic()
-        result = what(begun + seconds)
-        assert time.monotonic() - begun < seconds + GRACE
-        return result
-
     def totals(self):
         """Give the last value of each series of the counter."""
         return {it.name: it.value for it in self.server.values() if ".done." in it.name}
@@ -86,16 +67,14 @@ class Counting:
         return ledger.produced, ledger.delivered, sum(lost.values()), ledger.unknown
 
     def flush(self):
-        result = self.timed(self.lanes.flush, PATIENCE)
+        result = timed(self.lanes.flush, PATIENCE)
         assert (result.pending, result.lost) == (0, 0)
         return result.delivered
 
 
 @pytest.fixture(params=["plaintext", "pickle"])
 def counting(request, monkeypatch):
-    monkeypatch.setattr(_lanes, "TICK", 0.02)
-    monkeypatch.setattr(_backoff, "FIRST", 0.03)
-    monkeypatch.setattr(_backoff, "MOST", 0.1)
+    impatient(monkeypatch)
     with Counting(request.param) as counting:
         counting.work()
         assert counting.flush() == 1
@@ -118,7 +97,7 @@ def test_a_server_that_is_restarted_between_pushes_loses_none(counting):
 def test_a_server_that_is_away_for_a_while(counting):
     counting.relay.mode = "refuse"
     counting.work(5)
-    result = counting.timed(counting.lanes.flush, 0.7)
+    result = timed(counting.lanes.flush, 0.7)
     assert (result.delivered, result.pending, result.lost) == (0, 1, 0)
     counting.relay.mode = "ok"
     counting.work(3)
@@ -131,7 +110,7 @@ def test_a_server_that_is_away_for_a_while(counting):
 def test_a_server_that_stays_away(counting):
     counting.relay.mode = "refuse"
     counting.work()
-    result = counting.timed(counting.lanes.close, 0.5)
+    result = timed(counting.lanes.close, 0.5)
     assert (result.delivered, result.pending, result.lost) == (0, 0, 1)
     assert result.lanes["graphite"].unknown == 0
     counting.relay.mode = "ok"
@@ -142,7 +121,7 @@ def test_a_server_that_stops_reading_holds_up_nothing(counting):
     counting.relay.mode = "never_read"
     counting.work(parts=2_000)
     for _ in range(12):  # more than the kernel takes for one connection
-        result = counting.timed(counting.lanes.flush, 0.5)
+        result = timed(counting.lanes.flush, 0.5)
         assert (result.delivered + result.pending, result.lost) == (1, 0)
     counting.relay.mode = "refuse"
     counting.relay.mode = "ok"
@@ -157,7 +136,7 @@ def test_a_connection_that_is_reset_comes_right_with_the_next_push(counting):
     counting.relay.mode = "reset"
     for _ in range(5):
         counting.work()
-        result = counting.timed(counting.lanes.flush, 1.0)
+        result = timed(counting.lanes.flush, 1.0)
         assert (result.delivered + result.pending, result.lost) == (1, 0)
     counting.relay.mode = "ok"
     counting.relay.cut()  # those that nothing was sent through would stay

@@ -7,11 +7,11 @@ from time import monotonic
 import pytest
 
 from obs import Obs
-from obs.delivery import _backoff, _lanes
 from obs_exporters import OTLPExporter
 from tests.faults import table
 from tests.faults.backends import ByScript, Official, OtlpGrpc, OtlpHttp, Zipkin
 from tests.faults.cells import GRACE, Pace
+from tests.faults.lanes import impatient
 from tests.faults.table import FOUR, GRPC, MODES, SCRIPTED, cells
 
 
@@ -19,9 +19,7 @@ from tests.faults.table import FOUR, GRPC, MODES, SCRIPTED, cells
 def played(request):
     """With waits of a hundredth: what is tried here is the order of things."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(_lanes, "TICK", 0.02)
-        patched.setattr(_backoff, "FIRST", 0.03)
-        patched.setattr(_backoff, "MOST", 0.1)
+        impatient(patched)
         with table.played(request, Pace(), 8) as cells:
             yield cells
 

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from obs import Obs
-from obs.delivery import _backoff, _lanes
 from obs_exporters import PushgatewayExporter, TextfileExporter
+from tests.faults.lanes import impatient
 from tests.faults.sink import Sink
 
 GRACE = 0.5
@@ -15,9 +15,7 @@ PATIENCE = 15.0
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
-    monkeypatch.setattr(_lanes, "TICK", 0.02)
-    monkeypatch.setattr(_backoff, "FIRST", 0.03)
-    monkeypatch.setattr(_backoff, "MOST", 0.1)
+    impatient(monkeypatch)
 
 
 def timed(what, seconds):

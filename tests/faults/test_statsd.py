@@ -8,17 +8,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from obs.delivery import _backoff, _lanes
-from obs.delivery._lanes import Lanes
-from obs.limits import Limits
 from obs.metrics import Registry
-from obs.model import Resource
 from obs_exporters import StatsdExporter
 from tests.exporters.statsd.reader import Server, lines_of
+from tests.faults.lanes import PATIENCE, impatient, make_lanes, timed
 from tests.faults.relay import Relay
-
-GRACE = 0.5
-PATIENCE = 15.0
 
 
 class Counting:
@@ -51,25 +45,11 @@ def lanes_to(address, protocol):
     registry = Registry()
     counter = registry.counter("counted")
     wide = registry.gauge("wide", labels=("label",))
-    lanes = Lanes(
-        [],
-        registry,
-        lambda: Resource({"service.name": "s"}),
-        registry.diag,
-        Limits(),
-        1.0,
-    )
+    lanes = make_lanes(registry)
     # An interval that never comes: each push is wanted by a flush.
     lanes.add(StatsdExporter(address, protocol=protocol, timeout=0.25, interval=3_600))
     lanes.wide = wide
     return lanes, counter, lanes.ledgers["metrics", "statsd"]
-
-
-def timed(what, seconds):
-    begun = time.monotonic()
-    result = what(begun + seconds)
-    assert time.monotonic() - begun < seconds + GRACE
-    return result
 
 
 def balance(ledger):
@@ -77,10 +57,8 @@ def balance(ledger):
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr(_lanes, "TICK", 0.02)
-    monkeypatch.setattr(_backoff, "FIRST", 0.03)
-    monkeypatch.setattr(_backoff, "MOST", 0.1)
+def soon(monkeypatch):
+    impatient(monkeypatch)
 
 
 @pytest.fixture

@@ -6,18 +6,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from obs.delivery import Intake, _backoff, _lanes
-from obs.delivery._lanes import Lanes
-from obs.limits import Limits
+from obs.delivery import Intake
 from obs.metrics import Registry
-from obs.model import LogRecord, Resource
+from obs.model import LogRecord
 from obs_exporters import SyslogExporter, Tls
 from tests.exporters.syslog.reader import Server, read
 from tests.faults.certificates import authority, server_context
+from tests.faults.lanes import PATIENCE, impatient, make_lanes, timed
 from tests.faults.relay import Relay
-
-GRACE = 0.5
-PATIENCE = 15.0
 
 
 class Logging:
@@ -36,14 +32,7 @@ class Logging:
             tls = Tls(str(ca_file))
         self.intake = Intake("logs")
         registry = Registry()
-        self.lanes = Lanes(
-            [(self.intake, lambda record: (record, 100))],
-            registry,
-            lambda: Resource({"service.name": "s"}),
-            registry.diag,
-            Limits(),
-            1.0,
-        )
+        self.lanes = make_lanes(registry, (self.intake, lambda record: (record, 100)))
         self.lanes.add(
             SyslogExporter(
                 f"127.0.0.1:{self.relay.port}",
@@ -73,12 +62,6 @@ class Logging:
             self.intake.put(LogRecord(1, "info", "e", fields=fields))
         self.recorded += n
 
-    def timed(self, what, seconds):
-        begun = time.monotonic()
-        result = what(begun + seconds)
-        assert time.monotonic() - begun < seconds + GRACE
-        return result
-
     def arrives(self, ids):
         end = time.monotonic() + PATIENCE
         while not set(ids) <= self.arrived.keys():
@@ -91,12 +74,10 @@ class Logging:
 
 @pytest.fixture(params=["tcp", "tls"])
 def logging(request, tmp_path, monkeypatch):
-    monkeypatch.setattr(_lanes, "TICK", 0.02)
-    monkeypatch.setattr(_backoff, "FIRST", 0.03)
-    monkeypatch.setattr(_backoff, "MOST", 0.1)
+    impatient(monkeypatch)
     with Logging(request.param, tmp_path) as logging:
         logging.record(10)
-        assert logging.timed(logging.lanes.flush, PATIENCE).delivered == 10
+        assert timed(logging.lanes.flush, PATIENCE).delivered == 10
         logging.arrives(range(10))
         yield logging
 
@@ -104,11 +85,11 @@ def logging(request, tmp_path, monkeypatch):
 def test_a_server_that_is_away_for_a_while_loses_nothing(logging):
     logging.relay.mode = "refuse"
     logging.record(20)
-    result = logging.timed(logging.lanes.flush, 1.0)
+    result = timed(logging.lanes.flush, 1.0)
     assert (result.delivered, result.pending, result.lost) == (0, 20, 0)
     logging.relay.mode = "ok"
     logging.record(10)
-    result = logging.timed(logging.lanes.flush, PATIENCE)
+    result = timed(logging.lanes.flush, PATIENCE)
     assert (result.pending, result.lost) == (0, 0)
     # In all: what waited may have gone before the flush began.
     assert logging.lanes.ledgers["logs", "syslog"].delivered == 40
@@ -119,7 +100,7 @@ def test_a_server_that_is_away_for_a_while_loses_nothing(logging):
 def test_a_server_that_stays_away(logging):
     logging.relay.mode = "refuse"
     logging.record(20)
-    result = logging.timed(logging.lanes.close, 0.5)
+    result = timed(logging.lanes.close, 0.5)
     assert (result.delivered, result.pending, result.lost) == (0, 0, 20)
     assert result.lanes["syslog"].unknown == 0
     logging.relay.mode = "ok"
@@ -129,13 +110,13 @@ def test_a_server_that_stops_reading_holds_up_nothing(logging):
     """What the kernel took for it counts as delivered, and is lost with it."""
     logging.relay.mode = "never_read"
     logging.record(500, 25_000)  # more than the kernel takes
-    result = logging.timed(logging.lanes.flush, 1.0)
+    result = timed(logging.lanes.flush, 1.0)
     assert result.delivered + result.pending == 500
     assert result.pending > 0
     logging.relay.mode = "refuse"
     logging.relay.mode = "ok"
     logging.record(10)
-    rest = logging.timed(logging.lanes.flush, PATIENCE)
+    rest = timed(logging.lanes.flush, PATIENCE)
     assert (rest.pending, rest.lost) == (0, 0)
     assert rest.delivered >= 10
     logging.arrives(range(510, 520))
@@ -145,7 +126,7 @@ def test_a_connection_that_is_reset(logging):
     """What the kernel took before the reset counts as delivered; all else is sent again."""
     logging.relay.mode = "reset"
     logging.record(20)
-    result = logging.timed(logging.lanes.flush, 1.0)
+    result = timed(logging.lanes.flush, 1.0)
     assert (result.delivered + result.pending, result.lost) == (20, 0)
     doomed = set(logging.relay._open)
     logging.relay.mode = "ok"
@@ -155,7 +136,7 @@ def test_a_connection_that_is_reset(logging):
         assert time.monotonic() < end
         time.sleep(0.01)
     logging.record(10)
-    result = logging.timed(logging.lanes.flush, PATIENCE)
+    result = timed(logging.lanes.flush, PATIENCE)
     assert (result.pending, result.lost) == (0, 0)
     assert result.delivered >= 10
     logging.arrives(range(30, 40))

@@ -14,9 +14,9 @@ from obs.waterfall import MAX_WIDTH, MIN_WIDTH, waterfall
 from obs_exporters._push import (
     SIGNALS,
     attempt,
+    check_one_of,
     check_push,
     make_payload,
-    wrong_argument,
 )
 from obs_exporters._stream import check_stream, write_stream
 from obs_exporters.console._table import HISTOGRAMS, NUMBERS, Rows, add_rows, lay_out
@@ -71,8 +71,7 @@ class ConsoleExporter:
         )
         if stream is not None:
             check_stream(name, "stream", stream)
-        if color not in COLORS:
-            raise wrong_argument(name, "color", color, f"one of {', '.join(COLORS)}")
+        check_one_of(name, "color", color, COLORS)
         self.name = name
         self.delivery = Delivery(interval, TIMEOUT, acknowledges=False)
         self._given = stream

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Self, TypeAlias
 
 from obs.model import Payload
+from obs_exporters._push import make_payload
+from obs_exporters._transport import MAX_BYTES
 from obs_exporters.graphite._values import Histograms, Value, text_of
 
 Pack: TypeAlias = Callable[[Sequence[Value], int], bytes]
-MAX_BYTES = 64 * 1024
-DATAGRAM = 1_432
-"""What one packet of an Ethernet takes, with room for a tunnel's header."""
 _AROUND_PATH = 48
 """What is sent with a path: at most 37 bytes in a line, 46 in a frame of one tuple."""
 _TUPLES = 500
@@ -53,8 +52,7 @@ def payloads(
     size = records = invalid = 0
 
     def taken() -> Payload:
-        body = Body(pack(values, time), histograms)
-        return Payload(body, records, {"invalid": invalid} if invalid else {})
+        return make_payload(Body(pack(values, time), histograms), records, invalid)
 
     for point in points:
         more = sum(len(path.encode()) + _AROUND_PATH for path, _ in point or ())
@@ -87,12 +85,3 @@ def frames(values: Sequence[Value], time: int) -> bytes:
         data = pickle.dumps([(path, (time, n)) for path, n in some], protocol=2)
         found += [len(data).to_bytes(4, "big"), data]
     return b"".join(found)
-
-
-def datagrams(body: bytes) -> Iterator[bytes]:
-    """Give the lines of a body, packed."""
-    begin = 0
-    while begin < len(body):
-        end = body.rfind(b"\n", begin, begin + DATAGRAM) + 1
-        yield body[begin:end]
-        begin = end

@@ -2,27 +2,33 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from obs._fork import on_fork
-from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, HistogramPoint, Payload, Resource
-from obs_exporters._http_connection import reason_of
 from obs_exporters._push import (
     attempt,
+    check_flag,
+    check_one_of,
     check_push,
     check_resource_tags,
     wrong_argument,
 )
-from obs_exporters._series import Series, series_by
+from obs_exporters._series import Series, series_by, with_left_out
 from obs_exporters._transport import (
     IMPORTS,
+    MAX_BYTES,
+    TOO_LARGE,
+    UDP_DATAGRAM,
     Local,
     Stream,
     Transport,
+    datagrams,
+    hand_over,
     host_and_port,
 )
-from obs_exporters.graphite._bodies import MAX_BYTES, datagrams, frames, lines, payloads
+from obs_exporters.graphite._bodies import frames, lines, payloads
 from obs_exporters.graphite._paths import PLACEHOLDER, Flat, Path, Tagged, resolved
 from obs_exporters.graphite._values import Histograms, Value, values_of
 
@@ -36,7 +42,6 @@ _PORTS = {"plaintext": 2003, "pickle": 2004, "udp": 2003}
 _HISTOGRAMS = ("percentiles", "buckets")
 _LEVEL = rf"(?:[\w-]|{PLACEHOLDER.pattern})+"
 _LEVELS = re.compile(rf"(?:{_LEVEL}(?:\.{_LEVEL})*)?")
-_TOO_LARGE = "too_large"
 
 
 class GraphiteExporter:
@@ -97,30 +102,23 @@ class GraphiteExporter:
             interval=interval,
             timeout=timeout,
             signals=("metrics",),
-            possible=("metrics",),
         )
         self.name = name
         self.delivery = Delivery(interval, timeout, MAX_BYTES, acknowledges=False)
-        for what, got, known in (
-            ("protocol", protocol, tuple(_PORTS)),
-            ("tags", tags, (False, True)),
-            ("histograms", histograms, _HISTOGRAMS),
-        ):
-            if got not in known or type(got) is not type(known[0]):
-                needs = f"one of {', '.join(map(str, known))}"
-                raise wrong_argument(name, what, got, needs)
+        check_one_of(name, "protocol", protocol, _PORTS)
+        check_flag(name, "tags", tags)
+        check_one_of(name, "histograms", histograms, _HISTOGRAMS)
         self._tags = _tags(name, resource_tags, tags=tags)
         self._prefix = _prefix(name, "" if prefix is None and tags else prefix)
         self._pack = frames if protocol == "pickle" else lines
         self._has_percentiles = histograms == "percentiles"
         self._before: Histograms = {}
-        host, port = host_and_port(address)
-        if not host or port == 0:
-            needs = "a host and a port, as host:2003"
-            raise wrong_argument(name, "address", address, needs)
+        host, port = host_and_port(name, address, _PORTS["plaintext"])
         where = host, port or _PORTS[protocol]
         self._transport: Transport = (
-            Local(where, datagrams) if protocol == "udp" else Stream(*where, None)
+            Local(where, partial(datagrams, limit=UDP_DATAGRAM))
+            if protocol == "udp"
+            else Stream(*where, None)
         )
         self._shown = f"{protocol}://{address}"
         on_fork(self)
@@ -145,7 +143,7 @@ class GraphiteExporter:
             }
         points = _points(series, before)
         time = batch.time_ns // 1_000_000_000
-        return _with_left_out(payloads(points, time, self._pack, histograms), series)
+        return with_left_out(payloads(points, time, self._pack, histograms), series)
 
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Hand the values to the kernel.
@@ -155,15 +153,11 @@ class GraphiteExporter:
                 again: that some are sent twice changes nothing.
         """
         body: Any = payload.body
-        try:
-            self._transport.send(body, deadline)
-        except (OSError, ValueError) as error:
-            text = f"exporter {self.name!r}: {self._shown}: {reason_of(error)}."
-            sent = self._transport.sent
-            raise ExportFailed(text, retryable=True, sent=sent) from error
+        where = f"exporter {self.name!r}: {self._shown}"
+        refused = hand_over(self._transport, body, deadline, where)
         self._before = body.histograms
-        refused = min(self._transport.refused, payload.records)
-        return Ack(payload.records - refused, {_TOO_LARGE: refused} if refused else {})
+        refused = min(refused, payload.records)
+        return Ack(payload.records - refused, {TOO_LARGE: refused} if refused else {})
 
     def close(self, deadline: float) -> None:
         """End the connection, a second at most; a later ``send`` opens another."""
@@ -197,17 +191,6 @@ def _points(
             continue
         taken |= paths
         yield values
-
-
-def _with_left_out(made: Iterator[Payload], series: Series[Path]) -> Iterator[Payload]:
-    """Count with the first body what has become one, and what has no path."""
-    first = next(made, Payload(b"", 0))
-    invalid = first.dropped.get("invalid", 0) + series.invalid
-    dropped = {"invalid": invalid} if invalid else {}
-    first = first._replace(dropped=dropped, merged=series.merged)
-    if first.records or dropped:
-        yield first
-    yield from made
 
 
 def _prefix(exporter: str, prefix: object) -> str:

@@ -5,7 +5,7 @@ import re
 from obs.errors import ExportFailed
 from obs_exporters._http_client import Answer, failed
 
-_PARTIAL = (400, 422)
+_PARTIAL_STATUSES = (400, 422)
 _DROPPED = re.compile(rb".*\bdropped=([0-9]{1,18})", re.DOTALL)
 _TEMPORARY = 500
 """A write that timed out, a cache that is full: 1.x and 2.x say so by this status."""
@@ -19,7 +19,7 @@ def points_refused(answer: Answer) -> int:
 
     Source: InfluxDB 1.6 (400) and 2.7 (422): ``partial write: ... dropped=1``.
     """
-    if answer.status not in _PARTIAL or b"partial write" not in answer.body:
+    if answer.status not in _PARTIAL_STATUSES or b"partial write" not in answer.body:
         return 0
     found = _DROPPED.match(answer.body)  # the last: names and values stand before it
     dropped = int(found[1]) if found else 0

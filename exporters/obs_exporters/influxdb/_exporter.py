@@ -7,7 +7,7 @@ from obs._diag import Diag
 from obs.errors import DefinitionError, ExportFailed
 from obs.model import Ack, Batch, Delivery, Payload, Temporality
 from obs_exporters._http_client import Answer, Tls
-from obs_exporters._push import check_push, check_resource_tags, wrong_argument
+from obs_exporters._push import check_integer, check_push, check_resource_tags
 from obs_exporters.influxdb._answers import points_refused, refusal, without
 from obs_exporters.influxdb._lines import encode_metrics
 from obs_exporters.influxdb._target import (
@@ -39,7 +39,7 @@ RESOURCE_TAGS = (
     "service.name",
     "service.version",
 )
-_TOO_LARGE = 413
+_CONTENT_TOO_LARGE = 413
 _PARTIAL = "partial_write"
 _SHOWN_BYTES = 200
 
@@ -110,13 +110,10 @@ class InfluxDBExporter:
             interval=interval,
             timeout=timeout,
             signals=("metrics",),
-            possible=("metrics",),
             temporality=temporality,
         )
         self.name = name
-        if type(max_bytes) is not int or not LEAST_BYTES <= max_bytes <= MOST_BYTES:
-            needs = f"an integer from {LEAST_BYTES} to {MOST_BYTES}"
-            raise wrong_argument(name, "max_bytes", max_bytes, needs)
+        check_integer(name, "max_bytes", max_bytes, LEAST_BYTES, MOST_BYTES)
         self.delivery = Delivery(interval, timeout, max_bytes, temporality)
         self._resource_tags = check_resource_tags(name, resource_tags)
         self._target = check_target(name, bucket, org, database, retention_policy)
@@ -154,7 +151,7 @@ class InfluxDBExporter:
             body = bodies.pop()
             try:
                 answer = self._post(body, deadline)
-                if answer.status == _TOO_LARGE and (halves := _halves(body)):
+                if answer.status == _CONTENT_TOO_LARGE and (halves := _halves(body)):
                     self._say_too_large(body)
                     bodies += halves
                     continue

@@ -9,13 +9,13 @@ Source: InfluxDB 2 documentation, "Line protocol"; what servers do, InfluxDB 1.6
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import accumulate, chain, repeat
+from itertools import accumulate
 from math import isfinite
 from typing import NamedTuple
 
 from obs.model import Batch, HistogramPoint, MetricFamily, NumberPoint, Payload, Point
 from obs_exporters._push import attempt, divided
-from obs_exporters._series import series_by
+from obs_exporters._series import series_by, with_left_out
 
 KEY_BYTES = 64_000
 """Bytes of measurement and tags; the servers' 65,535 count the field's name, too."""
@@ -48,12 +48,7 @@ def encode_metrics(
         attempt(_line, key, point, time, max_bytes)
         for key, (_, point) in series.by_key.items()
     )
-    merged = series.merged
-    for payload in divided(
-        chain(lines, repeat(None, series.invalid)), max_bytes, (b"", b"\n", b"")
-    ):
-        yield payload._replace(merged=merged)
-        merged = 0
+    return with_left_out(divided(lines, max_bytes, (b"", b"\n", b"")), series)
 
 
 class _Tag(NamedTuple):

@@ -11,7 +11,14 @@ from obs._fork import on_fork
 from obs.encoding import json_line, log_dict, metric_dicts, span_dict
 from obs.errors import DefinitionError, ExportFailed, shown
 from obs.model import Ack, Batch, Delivery, MetricFamily, Payload
-from obs_exporters._push import SIGNALS, attempt, check_push, divided, wrong_argument
+from obs_exporters._push import (
+    SIGNALS,
+    attempt,
+    check_integer,
+    check_push,
+    divided,
+    wrong_argument,
+)
 from obs_exporters._stream import check_stream, write_stream
 from obs_exporters.jsonl._file import LineFile
 
@@ -211,8 +218,7 @@ def _check_rotation(name: str, size: object, seconds: object, keep: object) -> N
     if seconds is not None and not is_length:
         needs = f"seconds from 1 to {MOST_SECONDS}"
         raise wrong_argument(name, "rotate_seconds", seconds, needs)
-    if type(keep) is not int or not 1 <= keep <= MOST_KEPT:
-        raise wrong_argument(name, "keep", keep, f"an integer from 1 to {MOST_KEPT}")
+    check_integer(name, "keep", keep, 1, MOST_KEPT)
 
 
 def _check_no_rotation(name: str, size: object, seconds: object) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from obs._diag import Diag
 from obs.model import Ack, Batch, Delivery, Payload, Temporality
 from obs_exporters._http_client import NO_HEADERS, Headers, Tls
-from obs_exporters._push import SIGNALS, check_push, wrong_argument
+from obs_exporters._push import SIGNALS, check_integer, check_push, wrong_argument
 from obs_exporters.otlp._answers import partial_success
 from obs_exporters.otlp._grpc import GrpcTransport
 from obs_exporters.otlp._logs import encode_logs
@@ -140,6 +140,4 @@ def _check(name: str, protocol: object, compression: object, max_bytes: object) 
         raise wrong_argument(name, "protocol", protocol, "'http/protobuf' or 'grpc'")
     if compression not in ("gzip", None):
         raise wrong_argument(name, "compression", compression, "'gzip' or None")
-    if type(max_bytes) is not int or not LEAST_BYTES <= max_bytes <= MOST_BYTES:
-        needs = f"an integer from {LEAST_BYTES} to {MOST_BYTES}"
-        raise wrong_argument(name, "max_bytes", max_bytes, needs)
+    check_integer(name, "max_bytes", max_bytes, LEAST_BYTES, MOST_BYTES)

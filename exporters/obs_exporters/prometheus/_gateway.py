@@ -11,7 +11,7 @@ from obs._fork import on_fork
 from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, Payload
 from obs_exporters._http_client import NO_HEADERS, Headers, HttpClient, Tls, failed
-from obs_exporters._push import check_push, wrong_argument
+from obs_exporters._push import check_flag, check_push, wrong_argument
 from obs_exporters.prometheus._arguments import check_labels, is_text
 from obs_exporters.prometheus._pushed import MAX_BYTES, PushedPage
 from obs_exporters.prometheus._text import TEXT
@@ -76,7 +76,6 @@ class PushgatewayExporter:
             interval=interval,
             timeout=timeout,
             signals=("metrics",),
-            possible=("metrics",),
         )
         self.name = name
         self.delivery = Delivery(interval, timeout, MAX_BYTES, replayable=False)
@@ -84,10 +83,7 @@ class PushgatewayExporter:
             raise wrong_argument(name, "job", job, "a text that is not empty")
         if not isinstance(method, str) or method not in _METHODS:
             raise wrong_argument(name, "method", method, "'replace' or 'add'")
-        if not isinstance(delete_on_close, bool):
-            raise wrong_argument(
-                name, "delete_on_close", delete_on_close, "True or False"
-            )
+        check_flag(name, "delete_on_close", delete_on_close)
         labels = {"job": job, **check_labels(name, "grouping", grouping, ("job",))}
         self._path = "/metrics" + "".join(_pair(*pair) for pair in labels.items())
         self._method = _METHODS[method]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from obs.errors import DefinitionError
 from obs.model import Batch, Block, MetricFamily, Payload
 from obs_exporters._push import attempt
+from obs_exporters._series import count_points
 from obs_exporters.prometheus._layout import KeptBlock, Layout
 from obs_exporters.prometheus._names import (
     new_page,
@@ -17,7 +18,7 @@ from obs_exporters.prometheus._names import (
 )
 from obs_exporters.prometheus._page import resource_lines
 from obs_exporters.prometheus._text import TEXT
-from obs_exporters.prometheus._united import count_points, united
+from obs_exporters.prometheus._united import united
 
 MAX_BYTES = 64 * 1024 * 1024
 """What a page may have: its readers take it as a whole, or not at all."""

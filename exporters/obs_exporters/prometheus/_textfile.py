@@ -9,7 +9,7 @@ from typing import Any
 from obs._fork import on_fork
 from obs.errors import ExportFailed, shown
 from obs.model import Ack, Batch, Delivery, Payload
-from obs_exporters._push import check_push, wrong_argument
+from obs_exporters._push import check_flag, check_push, wrong_argument
 from obs_exporters.prometheus._arguments import check_labels
 from obs_exporters.prometheus._pushed import MAX_BYTES, PushedPage
 
@@ -68,14 +68,12 @@ class TextfileExporter:
             interval=interval,
             timeout=TIMEOUT,
             signals=("metrics",),
-            possible=("metrics",),
         )
         self.name = name
         self.delivery = Delivery(
             interval, TIMEOUT, MAX_BYTES, acknowledges=False, replayable=False
         )
-        if not isinstance(fsync, bool):
-            raise wrong_argument(name, "fsync", fsync, "True or False")
+        check_flag(name, "fsync", fsync)
         self._path = _checked_path(name, path)
         folder, file = os.path.split(self._path)
         self._draft = os.path.join(folder, f".{file}.tmp")

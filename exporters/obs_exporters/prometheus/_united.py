@@ -5,7 +5,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from obs.model import Block, HistogramPoint, MetricFamily, Point
-from obs_exporters._series import series_by
+from obs_exporters._series import count_points, series_by
 from obs_exporters.prometheus._block import Row, as_texts, label_value
 from obs_exporters.prometheus._format import repaired
 
@@ -47,11 +47,6 @@ def united(families: Sequence[MetricFamily]) -> United:
     found = series_by(alike, _seen_labels)
     points = [point for _, point in found.by_key.values()]
     return United(_of(first, points), found.merged, found.invalid + others)
-
-
-def count_points(family: MetricFamily) -> int:
-    """Give how many series a family has."""
-    return sum(len(block.rows) for block in family.blocks)
 
 
 def _all_differ(family: MetricFamily) -> bool:

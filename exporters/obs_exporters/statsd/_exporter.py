@@ -6,38 +6,40 @@ from functools import partial
 from typing import Any
 
 from obs._fork import on_fork
-from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, MetricFamily, Payload, Resource
-from obs_exporters._http_connection import reason_of
 from obs_exporters._push import (
     attempt,
+    check_integer,
+    check_one_of,
     check_push,
     check_resource_tags,
     divided,
     wrong_argument,
 )
-from obs_exporters._series import series_by
+from obs_exporters._series import series_by, with_left_out
 from obs_exporters._transport import (
     IMPORTS,
+    MAX_BYTES,
+    TOO_LARGE,
+    UDP_DATAGRAM,
     Local,
     Stream,
     Transport,
+    datagrams,
+    hand_over,
     host_and_port,
+    socket_path,
 )
 from obs_exporters.statsd._client import Client
 from obs_exporters.statsd._dialects import DIALECTS, Key, tags_of
-from obs_exporters.statsd._lines import KINDS, datagrams, lines_of
+from obs_exporters.statsd._lines import KINDS, lines_of
 
-MAX_BYTES = 64 * 1024
 MOST_LINE = 4_096
 """In a stream: at a longer line statsd_exporter closes the connection."""
-UDP_DATAGRAM = 1_432
-"""What passes networks whole, tunnels and IPv6 among them; 8,932 with jumbo frames."""
 UNIX_DATAGRAM = 8_192
 """What an agent of Datadog takes by default."""
 RESOURCE_TAGS = ("service.name", "service.version", "deployment.environment.name")
 PORT = 8125
-_TOO_LARGE = "too_large"
 _PROTOCOLS = ("udp", "tcp", "unix")
 _PREFIX = re.compile(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?")
 _ID = re.compile(r"[A-Za-z0-9_./-]{1,256}")
@@ -110,7 +112,6 @@ class StatsdExporter:
             interval=interval,
             timeout=timeout,
             signals=("metrics",),
-            possible=("metrics",),
         )
         self.name = name
         self.delivery = Delivery(
@@ -121,7 +122,9 @@ class StatsdExporter:
             acknowledges=False,
             replayable=False,
         )
-        _check_choices(name, protocol, dialect, prefix)
+        check_one_of(name, "protocol", protocol, _PROTOCOLS)
+        check_one_of(name, "dialect", dialect, DIALECTS)
+        _check_prefix(name, prefix)
         _check_origin(name, dialect, container_id, entity_id)
         self._prefix = f"{prefix}." if prefix else ""
         self._dialect = DIALECTS[dialect]
@@ -162,14 +165,7 @@ class StatsdExporter:
         series = series_by(batch.families, key)
         items = (self._encoded(key, *point) for key, point in series.by_key.items())
         payloads = divided((item for item in items if item != b""), self._most_body)
-        first = next(payloads, Payload(b"", 0))
-        invalid = first.dropped.get("invalid", 0) + series.invalid
-        first = first._replace(
-            dropped={"invalid": invalid} if invalid else {}, merged=series.merged
-        )
-        if first.records or invalid or series.merged:
-            yield first
-        yield from payloads
+        return with_left_out(payloads, series)
 
     def send(self, payload: Payload, deadline: float) -> Ack:
         """Hand the lines to the kernel.
@@ -178,14 +174,10 @@ class StatsdExporter:
             ExportFailed: It did not take all of them before ``deadline``; to be tried
                 again if it took none.
         """
-        try:
-            self._transport.send(payload.body, deadline)
-        except (OSError, ValueError) as error:
-            text = f"exporter {self.name!r}: {self._shown}: {reason_of(error)}."
-            sent = self._transport.sent
-            raise ExportFailed(text, retryable=not sent, sent=sent) from error
-        if self._transport.refused:
-            return Ack(0, {_TOO_LARGE: payload.records})
+        where = f"exporter {self.name!r}: {self._shown}"
+        body = payload.body
+        if hand_over(self._transport, body, deadline, where, repeats=False):
+            return Ack(0, {TOO_LARGE: payload.records})
         return Ack(payload.records)
 
     def close(self, deadline: float) -> None:
@@ -233,13 +225,8 @@ def _transport(
     framed: Callable[[bytes], bytes],
 ) -> Transport:
     if protocol == "unix":
-        if not isinstance(address, str) or not address or "\0" in address:
-            raise wrong_argument(name, "address", address, "the path of a Unix socket")
-        return Local(address, messages, framed)
-    host, port = host_and_port(address)
-    if not host or port == 0:
-        needs = "a host and a port, as host:8125"
-        raise wrong_argument(name, "address", address, needs)
+        return Local(socket_path(name, address), messages, framed)
+    host, port = host_and_port(name, address, PORT)
     if protocol == "udp":
         return Local((host, port or PORT), messages)
     return Stream(host, port or PORT, None)
@@ -257,14 +244,7 @@ def _with_lengths(
     )
 
 
-def _check_choices(name: str, protocol: str, dialect: str, prefix: str) -> None:
-    for what, value, known in (
-        ("protocol", protocol, _PROTOCOLS),
-        ("dialect", dialect, tuple(DIALECTS)),
-    ):
-        if value not in known:
-            needs = f"one of {', '.join(known)}"
-            raise wrong_argument(name, what, value, needs)
+def _check_prefix(name: str, prefix: str) -> None:
     if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
         needs = "letters, digits, '_' and '-', with dots between them"
         raise wrong_argument(name, "prefix", prefix, needs)
@@ -285,9 +265,7 @@ def _checked_size(
     if is_stream:
         needs = "a protocol of datagrams"
         raise wrong_argument(name, "max_datagram_bytes", given, needs)
-    if type(given) is not int or not 512 <= given <= 65_507:
-        needs = "a whole number from 512 to 65507"
-        raise wrong_argument(name, "max_datagram_bytes", given, needs)
+    check_integer(name, "max_datagram_bytes", given, 512, 65_507)
     return given
 
 

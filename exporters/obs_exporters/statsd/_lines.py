@@ -1,9 +1,8 @@
-"""A point as lines, and lines as datagrams.
+"""A point as lines.
 
 Source: github.com/statsd/statsd, "Metric types"; "DogStatsD datagram format" of Datadog.
 """
 
-from collections.abc import Iterator
 from math import isfinite
 
 from obs.model import HistogramPoint, MetricFamily, NumberPoint, Point
@@ -48,15 +47,6 @@ def lines_of(
     return [_line(key, f"{text}|c")] if value else []
 
 
-def datagrams(body: bytes, limit: int) -> Iterator[bytes]:
-    """Give the datagrams of a body: itself, or lines of it, up to ``limit`` bytes each."""
-    while len(body) > limit:
-        end = body.rindex(b"\n", 0, limit) + 1
-        yield body[:end]
-        body = body[end:]
-    yield body
-
-
 def _histogram(
     dialect: Dialect, key: Key, unit: str, point: HistogramPoint
 ) -> list[bytes]:
@@ -68,8 +58,8 @@ def _histogram(
         point.buckets,
         _number(point.sum) * factor,
         most_lines=dialect.most_lines,
-        is_signed=kind
-        == "d",  # others have no negative times, or take them for changes
+        # Others have no negative times, or take them for changes.
+        is_signed=(kind == "d"),
     )
     lines = []
     for value, weight, n in samples:

@@ -2,19 +2,29 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from obs._fork import on_fork
-from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, Payload
-from obs_exporters._http_connection import Tls, check_tls, reason_of
-from obs_exporters._push import attempt, check_push, divided, wrong_argument
+from obs_exporters._http_connection import Tls, check_tls
+from obs_exporters._push import (
+    attempt,
+    check_integer,
+    check_one_of,
+    check_push,
+    divided,
+    wrong_argument,
+)
 from obs_exporters._transport import (
     IMPORTS,
+    MAX_BYTES,
+    TOO_LARGE,
     Local,
     Stream,
     Transport,
+    hand_over,
     host_and_port,
+    socket_path,
 )
 from obs_exporters.syslog._message import (
     FACILITIES,
@@ -27,13 +37,11 @@ from obs_exporters.syslog._message import (
 if TYPE_CHECKING:
     import ssl
 
-MAX_BYTES = 64 * 1024
 LEAST_MESSAGE = 480
 MOST_MESSAGE = 65_000
 DATAGRAM = 2_048
 FRAME = 8_192
 """What rsyslog and the OpenTelemetry Collector take of one message by default."""
-_TOO_LARGE = "too_large"
 _PROTOCOLS = ("udp", "tcp", "tls", "unix")
 _SD_ID = re.compile(r'(?=.{3,32}\Z)[^\x00- ="\]@\x7f-\U0010ffff]+@[0-9]+(\.[0-9]+)*')
 _HEADER = re.compile(r"[!-~]+")
@@ -94,18 +102,11 @@ class SyslogExporter:
             interval=interval,
             timeout=timeout,
             signals=("logs",),
-            possible=("logs",),
         )
         self.name = name
         self.delivery = Delivery(interval, timeout, MAX_BYTES, acknowledges=False)
-        if protocol not in _PROTOCOLS:
-            raise wrong_argument(
-                name, "protocol", protocol, f"one of {', '.join(_PROTOCOLS)}"
-            )
-        if facility not in FACILITIES:
-            raise wrong_argument(
-                name, "facility", facility, f"one of {', '.join(FACILITIES)}"
-            )
+        check_one_of(name, "protocol", protocol, _PROTOCOLS)
+        check_one_of(name, "facility", facility, FACILITIES)
         _check_header(name, "app_name", app_name, 48)
         _check_header(name, "hostname", hostname, 255)
         if not isinstance(sd_id, str) or not _SD_ID.fullmatch(sd_id):
@@ -113,9 +114,7 @@ class SyslogExporter:
             raise wrong_argument(name, "sd_id", sd_id, needs)
         default = DATAGRAM if protocol in ("udp", "unix") else FRAME
         most = default if max_message_bytes is None else max_message_bytes
-        if type(most) is not int or not LEAST_MESSAGE <= most <= MOST_MESSAGE:
-            needs = f"a whole number from {LEAST_MESSAGE} to {MOST_MESSAGE}"
-            raise wrong_argument(name, "max_message_bytes", most, needs)
+        check_integer(name, "max_message_bytes", most, LEAST_MESSAGE, MOST_MESSAGE)
         if tls is not None and protocol != "tls":
             raise wrong_argument(name, "tls", tls, "the protocol 'tls'")
         check_tls(name, tls, is_secure=True)
@@ -140,15 +139,9 @@ class SyslogExporter:
             ExportFailed: It did not take all of them before ``deadline``; to be tried
                 again, which may send some twice.
         """
-        body: Any = payload.body
-        try:
-            self._transport.send(body, deadline)
-        except (OSError, ValueError) as error:
-            text = f"exporter {self.name!r}: {self._shown}: {reason_of(error)}."
-            sent = self._transport.sent
-            raise ExportFailed(text, retryable=True, sent=sent) from error
-        refused = self._transport.refused
-        return Ack(payload.records - refused, {_TOO_LARGE: refused} if refused else {})
+        where = f"exporter {self.name!r}: {self._shown}"
+        refused = hand_over(self._transport, payload.body, deadline, where)
+        return Ack(payload.records - refused, {TOO_LARGE: refused} if refused else {})
 
     def close(self, deadline: float) -> None:
         """End the connection, a second at most; a later ``send`` opens another."""
@@ -166,12 +159,8 @@ def _transport(
     name: str, address: object, protocol: str, tls: "Tls | ssl.SSLContext | None"
 ) -> Transport:
     if protocol == "unix":
-        if not isinstance(address, str) or not address or "\0" in address:
-            raise wrong_argument(name, "address", address, "the path of a Unix socket")
-        return Local(address, messages)
-    host, port = host_and_port(address)
-    if not host or port == 0:
-        raise wrong_argument(name, "address", address, "a host and a port, as host:514")
+        return Local(socket_path(name, address), messages)
+    host, port = host_and_port(name, address, 514)
     if protocol == "udp":
         return Local((host, port or 514), messages)
     if protocol == "tcp":

@@ -58,7 +58,6 @@ class ZipkinExporter:
             interval=interval,
             timeout=timeout,
             signals=("traces",),
-            possible=("traces",),
         )
         self.name = name
         self.delivery = Delivery(interval=interval, timeout=timeout)

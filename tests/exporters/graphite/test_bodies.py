@@ -1,17 +1,14 @@
-"""Bodies: golden bytes, sizes, counts, datagrams."""
+"""Bodies: golden bytes, sizes, counts."""
 
 import pickle
-from itertools import pairwise
 from textwrap import wrap
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obs_exporters._transport import MAX_BYTES
 from obs_exporters.graphite._bodies import (
-    DATAGRAM,
-    MAX_BYTES,
-    datagrams,
     frames,
     lines,
     payloads,
@@ -138,14 +135,3 @@ def test_bodies_keep_their_size_and_account_for_each_point(points, pack):
     ]
     assert [it.value for it in read] == [v.number for it in kept for v in it]
     assert all(it.time == TIME for it in read)
-
-
-@given(st.lists(st.integers(1, 1_340), max_size=60))
-def test_datagrams_are_packed_and_divide_no_line(sizes):
-    body = lines([Value("x" * size, 1.0) for size in sizes], TIME)
-    found = list(datagrams(body))
-    assert b"".join(found) == body
-    assert all(len(it) <= DATAGRAM and it.endswith(b"\n") for it in found)
-    for one, other in pairwise(found):
-        first_line = other.index(b"\n") + 1
-        assert len(one) + first_line > DATAGRAM

@@ -12,6 +12,7 @@ from obs.errors import DefinitionError, ExportFailed
 from obs.metrics import Registry
 from obs.model import Ack, Batch, MetricFamily, Resource, delta
 from obs_exporters import StatsdExporter, _transport, exporter_from_url
+from tests.exporters.sending import eventually, failure, send
 from tests.exporters.statsd.reader import (
     Server,
     lines_of,
@@ -48,20 +49,6 @@ def durations(n, name="t"):
     for i in range(n):
         histogram.observe(0.3 * i / n)
     return registry.snapshot()[name]
-
-
-def send(exporter, batch, seconds=5.0):
-    accepted = 0
-    for payload in exporter.encode(batch):
-        accepted += exporter.send(payload, time.monotonic() + seconds).accepted
-    return accepted
-
-
-def eventually(holds):
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def numbers(server):
@@ -135,11 +122,11 @@ def way(request, tmp_path):
         ),
         (
             {"max_datagram_bytes": 511},
-            "max_datagram_bytes got 511, needs a whole number from 512 to 65507.",
+            "max_datagram_bytes got 511, needs an integer from 512 to 65507.",
         ),
         (
             {"max_datagram_bytes": 1e4, "protocol": "unix"},
-            "max_datagram_bytes got 10000.0, needs a whole number from 512 to 65507.",
+            "max_datagram_bytes got 10000.0, needs an integer from 512 to 65507.",
         ),
         (
             {"max_datagram_bytes": 8_932, "protocol": "tcp"},
@@ -425,17 +412,6 @@ def test_a_forked_child_opens_its_own_connection(way):
 
 
 # --- what fails ------------------------------------------------------------------------
-
-
-def failure(exporter, batch, seconds=0.5):
-    """Send until it fails; give the exception and the payload."""
-    (payload,) = exporter.encode(batch)
-    for _ in range(2000):
-        try:
-            exporter.send(payload, _transport.monotonic() + seconds)
-        except ExportFailed as error:
-            return error, payload
-    pytest.fail("nothing failed")
 
 
 def test_a_server_that_was_started_again_loses_nothing(way):

@@ -1,6 +1,5 @@
 """The lines of points: golden bytes, and what an independent reader makes of them."""
 
-from itertools import pairwise
 from math import inf, nan
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from obs.metrics import Registry
 from obs.model import Block, ExponentialPoint, MetricFamily
 from obs_exporters.statsd._dialects import DIALECTS
-from obs_exporters.statsd._lines import datagrams, lines_of
+from obs_exporters.statsd._lines import lines_of
 from tests.exporters.statsd.reader import read
 
 
@@ -198,18 +197,3 @@ def test_histograms_read_back(dialect, values):
     found = read(of_family(dialect, registry.snapshot()["m"]).encode(), dialect)
     assert sum(line.n for line in found) == len(values)
     assert all(line.kind == "ms" for line in found)
-
-
-@given(
-    st.lists(
-        st.binary(max_size=40).map(lambda text: text.replace(b"\n", b"")), min_size=1
-    ),
-    st.integers(41, 100),
-)
-def test_datagrams_end_with_lines(texts, limit):
-    body = b"".join(text + b"\n" for text in texts)
-    found = list(datagrams(body, limit))
-    assert b"".join(found) == body
-    assert all(each.endswith(b"\n") and len(each) <= limit for each in found)
-    for one, next_one in pairwise(found):  # as few as can be
-        assert len(one) + next_one.index(b"\n") + 1 > limit

@@ -11,6 +11,7 @@ import pytest
 from obs.errors import DefinitionError, ExportFailed
 from obs.model import Ack, Batch, LogRecord, Resource
 from obs_exporters import SyslogExporter, Tls, exporter_from_url
+from tests.exporters.sending import eventually, failure, send
 from tests.exporters.syslog.reader import Server, read
 from tests.faults.certificates import authority, server_context
 
@@ -23,20 +24,6 @@ def batch(n=3, begin=0, **fields):
         for i in range(begin, begin + n)
     ]
     return Batch("logs", Resource({"service.name": "s"}), records=records)
-
-
-def send(exporter, batch, seconds=5.0):
-    accepted = 0
-    for payload in exporter.encode(batch):
-        accepted += exporter.send(payload, time.monotonic() + seconds).accepted
-    return accepted
-
-
-def eventually(holds):
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def numbers(server):
@@ -120,7 +107,7 @@ def way(request, tmp_path, ca_file):
         ),
         (
             {"max_message_bytes": 479},
-            "max_message_bytes got 479, needs a whole number from 480 to 65000.",
+            "max_message_bytes got 479, needs an integer from 480 to 65000.",
         ),
         (
             {"tls": Tls()},
@@ -271,17 +258,6 @@ def test_what_a_slow_server_has_not_read_yet_arrives_after_close(ca_file):
 
 
 # --- what fails ------------------------------------------------------------------------
-
-
-def failure(exporter, batch, seconds=0.5):
-    """Send until it fails; give the exception and the payload."""
-    (payload,) = exporter.encode(batch)
-    for _ in range(2000):
-        try:
-            exporter.send(payload, time.monotonic() + seconds)
-        except ExportFailed as error:
-            return error, payload
-    pytest.fail("nothing failed")
 
 
 def test_a_server_that_was_started_again_loses_nothing(way):
