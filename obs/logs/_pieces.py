@@ -91,9 +91,11 @@ class Pieces:
         return b',"level":"%b","event":' % level.encode(), tail
 
     def head(
-        self, event: Any, around: Around | None, events: dict[str, bytes], loggers: int
+        self, event: Any, around: Around, events: dict[str, bytes], loggers: int
     ) -> bytes | None:
-        """Encode level, event, logger and service, and keep that; None as ``around``.
+        """Encode level, event, logger and service, and keep that.
+
+        None where the event needs the general way.
 
         Args:
             event: The event.
@@ -101,7 +103,7 @@ class Pieces:
             events: Where it is kept.
             loggers: How many loggers keep such.
         """
-        if around is None or event.__class__ is not str or not self._vet.all((event,)):
+        if event.__class__ is not str or not self._vet.all((event,)):
             return None
         head = around[0] + json_line(event)[:-1] + around[1]
         if len(event) <= _EVENT_CHARS:
