@@ -77,13 +77,22 @@ class Pieces:
         if len(fields) > _MOST_FIXED or not all(map(_is_fixed, fields.values())):
             return None
         line = self._line_of(fields)
-        if line is None and (plain := self._plain(fields)) is not None:
-            line = json_line(plain)
+        try:
+            if line is None and (plain := self._plain(fields)) is not None:
+                line = json_line(plain)
+        except BaseException as raised:  # by a redactor
+            if is_the_hosts(raised):
+                raise
         return None if line is None else b"," + line[1:-2]
 
     def around(self, name: str, level: str) -> Around | None:
         """Encode what stands around the event; None where a name needs the general way."""
-        if not self._vet.all((name, self._service)):
+        try:
+            if not self._vet.all((name, self._service)):
+                return None
+        except BaseException as raised:  # by a redactor
+            if is_the_hosts(raised):
+                raise
             return None
         fixed = [("logger", name), ("service", self._service)]
         behind = {key: value for key, value in fixed if value}
