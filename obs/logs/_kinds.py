@@ -124,6 +124,9 @@ class Kinds:
         if number < kind.written:
             return holding(level)
         if plus_is_exact() and self._logs.is_simple():
-            hits = self._logs.hits.of(level, kind.name)
-            return fused(self._logs, kind.name, level, hits.cell)
+            around = self._logs.pieces.around(kind.name, level)
+            # Where it is None the name may be a secret: it shall be no label either.
+            if around is not None:
+                hits = self._logs.hits.of(level, kind.name)
+                return fused(self._logs, kind.name, level, hits.cell, around)
         return general(level)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from obs.logs._logs import Logs
+    from obs.logs._pieces import Around
     from obs.logs._vet import Known
     from obs.model import Level
 
@@ -230,7 +231,7 @@ class NotHarmless(Exception):
 
 
 def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of it
-    logs: Logs, name: str, level: Level, hits: list[int]
+    logs: Logs, name: str, level: Level, hits: list[int], around: Around
 ) -> Callable[..., None]:
     """Give the method of a level that writes harmless records by itself.
 
@@ -239,6 +240,7 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
         name: The logger's.
         level: The level.
         hits: Holds how many records there were.
+        around: What ``Pieces.around`` gave for name and level.
     """
     vet, pieces, kinds = logs.vet, logs.pieces, logs.kinds
     intake, sink = logs.intake, logs.outlets[0].sink
@@ -248,7 +250,6 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
     stamp_at, vet_names, vet_values = logs.stamps.at, vet.names, vet.all
     head_of, tidy, general_way = pieces.head, pieces.tidy, logs.log
     current, scope_now, exporting = CURRENT.get, SCOPE.get, EXPORTING.get
-    around = pieces.around(name, level)
     dumps, newline = dumper()
     wall, monotonic = logs.clock.time_ns, logs.clock.monotonic_ns
     write, tracked, join = os.write, is_tracked, b"".join

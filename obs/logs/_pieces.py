@@ -77,13 +77,22 @@ class Pieces:
         if len(fields) > _MOST_FIXED or not all(map(_is_fixed, fields.values())):
             return None
         line = self._line_of(fields)
-        if line is None and (plain := self._plain(fields)) is not None:
-            line = json_line(plain)
+        try:
+            if line is None and (plain := self._plain(fields)) is not None:
+                line = json_line(plain)
+        except BaseException as raised:  # by a redactor
+            if is_the_hosts(raised):
+                raise
         return None if line is None else b"," + line[1:-2]
 
     def around(self, name: str, level: str) -> Around | None:
         """Encode what stands around the event; None where a name needs the general way."""
-        if not self._vet.all((name, self._service)):
+        try:
+            if not self._vet.all((name, self._service)):
+                return None
+        except BaseException as raised:  # by a redactor
+            if is_the_hosts(raised):
+                raise
             return None
         fixed = [("logger", name), ("service", self._service)]
         behind = {key: value for key, value in fixed if value}
@@ -91,9 +100,11 @@ class Pieces:
         return b',"level":"%b","event":' % level.encode(), tail
 
     def head(
-        self, event: Any, around: Around | None, events: dict[str, bytes], loggers: int
+        self, event: Any, around: Around, events: dict[str, bytes], loggers: int
     ) -> bytes | None:
-        """Encode level, event, logger and service, and keep that; None as ``around``.
+        """Encode level, event, logger and service, and keep that.
+
+        None where the event needs the general way.
 
         Args:
             event: The event.
@@ -101,7 +112,7 @@ class Pieces:
             events: Where it is kept.
             loggers: How many loggers keep such.
         """
-        if around is None or event.__class__ is not str or not self._vet.all((event,)):
+        if event.__class__ is not str or not self._vet.all((event,)):
             return None
         head = around[0] + json_line(event)[:-1] + around[1]
         if len(event) <= _EVENT_CHARS:

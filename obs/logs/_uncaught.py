@@ -28,15 +28,18 @@ def watch_uncaught(logs: "Logs") -> list[Callable[[], None]]:
 
 def _watch(logs: "Logs", module: Any, name: str, prints: Any) -> Callable[[], None]:
     before = getattr(module, name)
+    is_open = True  # one that came later may keep the hook after its end
 
     def hook(*given: Any) -> None:
         is_shown = before is prints and logs.writes_to_stderr()
-        if not (_tell(logs, given) and is_shown):
+        if not (is_open and _tell(logs, given) and is_shown):
             before(*given)
 
     setattr(module, name, hook)
 
     def undo() -> None:
+        nonlocal is_open
+        is_open = False
         if getattr(module, name) is hook:
             setattr(module, name, before)
 

@@ -15,6 +15,7 @@ def watch_warnings(logs: "Logs") -> Callable[[], None]:
     """Log warnings in place of printing them; give what ends that."""
     before = warnings.showwarning
     log = logs.logger(_LOGGER)
+    is_open = True  # one that came later may keep `show` after its end
 
     def show(
         message: Any,
@@ -24,7 +25,7 @@ def watch_warnings(logs: "Logs") -> Callable[[], None]:
         file: Any = None,
         line: str | None = None,
     ) -> None:
-        if file is not None or not log.is_enabled("warning"):
+        if not is_open or file is not None or not log.is_enabled("warning"):
             before(message, category, filename, lineno, file, line)
             return
         fields = {
@@ -37,6 +38,8 @@ def watch_warnings(logs: "Logs") -> Callable[[], None]:
     warnings.showwarning = show
 
     def undo() -> None:
+        nonlocal is_open
+        is_open = False
         if warnings.showwarning is show:
             warnings.showwarning = before
 

@@ -238,3 +238,35 @@ def test_of_a_secret_at_a_cut_no_part_is_left(log, written, secret):
         log.info("e", exc_info=ValueError(f"{text}…"))
         log.info("e", note=f"{text}…")
     assert b"zq8" not in written.bytes().lower()
+
+
+class Picky:
+    """A redactor that raises."""
+
+    mask = "*"
+
+    def is_secret(self, name):
+        if name == "bad":
+            raise ValueError
+        return False
+
+    def text(self, text):
+        if text.startswith("bad"):
+            raise ValueError
+        return text
+
+
+@pytest.mark.parametrize("name", ["a", "bad"])
+@pytest.mark.parametrize("value", ["bad", ["bad"], 1])
+def test_a_redactor_that_raises_raises_nowhere(make, written, name, value):
+    logs = make(redact=Picky())
+    log = logs.logger("shop")
+    with logs.fields(**{name: value}) as scope:
+        log.info("e")
+        scope.bind(**{name: [value]})
+        logs.bind(b=value)
+        log.info("e")
+    log.bind(**{name: value}).info("e")
+    logs.logger(f"{value}").info("e", **{name: value})
+    lost = logs.diag.dropped_counts().get(("logs", "", "invalid"), 0)
+    assert len(written.lines()) + lost == 4

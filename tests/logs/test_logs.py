@@ -227,6 +227,16 @@ def test_two_threads_that_make_one_logger_share_its_class(logs):
     assert len(set(made)) == 1
 
 
+def test_a_name_that_is_a_secret_is_no_label(logs, written):
+    logs.logger("password=hunter2").info("x")
+    logs.logger("a\nb").info("x")
+    assert len(written.lines()) == 2
+    assert logs.counts() == {
+        ("info", "password=[redacted]"): 1,
+        ("info", "a\nb"): 1,
+    }
+
+
 def test_a_forked_child_counts_from_zero(logs, log, written):
     log.info("x")
     read, write = os.pipe()

@@ -153,6 +153,21 @@ def test_warnings_become_records(logs, written):
     assert line > 0
 
 
+def test_two_may_be_closed_in_any_order(make, written, hooks, monkeypatch):
+    monkeypatch.setattr(warnings, "showwarning", lambda *given: hooks.append(given))
+    first, second = [make().capture_stdlib(warnings=True, uncaught=True) for _ in "ab"]
+    first.close()
+    warnings.showwarning("x", UserWarning, "f.py", 1)
+    sys.excepthook(ValueError, ValueError("no"), None)
+    assert len(written.lines()) == 2
+    second.close()
+    hooks.clear()
+    warnings.showwarning("x", UserWarning, "f.py", 1)
+    sys.excepthook(ValueError, ValueError("no"), None)
+    assert written.bytes() == b""
+    assert len(hooks) == 2
+
+
 def test_warnings_for_a_file_go_there(logs, written, monkeypatch):
     shown, file = [], io.StringIO()
     monkeypatch.setattr(warnings, "showwarning", lambda *given: shown.append(given))
