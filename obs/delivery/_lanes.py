@@ -15,7 +15,7 @@ from obs._fork import on_fork
 from obs.catalog import CATALOG
 from obs.delivery._intake import Intake
 from obs.delivery._lane import Lane, Queue
-from obs.delivery._ledger import Ledger
+from obs.delivery._ledger import FILTERED, Ledger
 from obs.delivery._pushes import PushQueue
 from obs.delivery._records import RecordQueue, Sized
 from obs.delivery._ticker import TICK, Ticker
@@ -105,10 +105,13 @@ class Lanes:
     def left_out(self, exporter: str, points: Mapping[str, int], merged: int) -> None:
         """Count the points that a push does not hold, and those that became one.
 
-        They are no loss of an exporter's, whose books count pushes.
+        They are no loss of an exporter's, whose books count pushes. What a filter kept back
+        is neither counted nor said.
         """
         who = f"exporter {exporter!r}"
         for reason, n in points.items():
+            if reason == FILTERED:
+                continue
             self._diag.dropped("metrics", reason, n)
             text = f"{who}: {n} points of a push left out: {reason}."
             self._diag.say(f"{exporter} {reason}", text, once=f"{who} {reason}")
