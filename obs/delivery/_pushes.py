@@ -55,6 +55,7 @@ class PushQueue:
         delivery: How the exporter wants to be driven.
         random: Where chance comes from.
         now: When the lane starts, by the monotonic clock, in seconds.
+        baseline: That of the queue before, where an instance starts again.
 
     Attributes:
         baseline: What a delta counts from: the last snapshot of which something arrived, or
@@ -64,11 +65,16 @@ class PushQueue:
     capacity = 1
 
     def __init__(
-        self, ledger: Ledger, delivery: Delivery, random: Random, now: float
+        self,
+        ledger: Ledger,
+        delivery: Delivery,
+        random: Random,
+        now: float,
+        baseline: Snapshot | None = None,
     ) -> None:
         self.ledger = ledger
         self.signal = ledger.signal
-        self.baseline: Snapshot | None = None
+        self.baseline = baseline
         self._is_delta = delivery.temporality == "delta"
         self._interval = delivery.interval
         self._backoff = Backoff(random)
@@ -176,8 +182,11 @@ class PushQueue:
     def end(self, *, is_under_way: bool) -> None:
         """Count the push that is under way when the lane ends."""
         self._is_wanted = False
-        if self._push is not None:
-            self._push.may_be_there |= is_under_way
+        push = self._push
+        if push is not None:
+            push.may_be_there |= is_under_way
+            if push.accepted or push.is_unanswered or push.may_be_there:
+                self.baseline = push.snapshot or self.baseline
             self._lost("closed")
 
     def _may_be_renewed(self, push: Push) -> bool:

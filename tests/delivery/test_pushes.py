@@ -232,6 +232,26 @@ def test_a_delta_of_which_a_part_arrived_is_sent_to_its_end():
     assert backend.arrived[2:] == [(10, 0), (10, 1)]
 
 
+@pytest.mark.parametrize("answer", [None, down(), refused(sent=True)])
+def test_where_a_delta_ended_the_next_lane_goes_on(answer):
+    queue = queue_of("delta")
+    backend = Backend(queue, bodies=2)
+    backend.counter.inc(1)
+    backend.step(105.0)
+    backend.step(105.0, answer)
+    snapshot = queue.next(105.0).snapshot
+    queue.end(is_under_way=False)
+    assert queue.baseline is (None if answer and answer.retryable else snapshot)
+
+
+def test_a_delta_that_was_under_way_at_the_end_counts_as_sent():
+    queue = queue_of("delta")
+    Backend(queue).step(105.0)
+    snapshot = queue.next(105.0).snapshot
+    queue.end(is_under_way=True)
+    assert queue.baseline is snapshot
+
+
 def test_a_delta_that_may_be_there_is_not_sent_again():
     queue = queue_of("delta")
     backend = Backend(queue)
