@@ -15,7 +15,7 @@ from obs._fork import on_fork
 from obs.catalog import CATALOG
 from obs.delivery._intake import Intake
 from obs.delivery._lane import Lane, Queue
-from obs.delivery._ledger import Ledger
+from obs.delivery._ledger import FILTERED, Ledger
 from obs.delivery._pushes import PushQueue
 from obs.delivery._records import RecordQueue, Sized
 from obs.delivery._ticker import TICK, Ticker
@@ -105,10 +105,13 @@ class Lanes:
     def left_out(self, exporter: str, points: Mapping[str, int], merged: int) -> None:
         """Count the points that a push does not hold, and those that became one.
 
-        They are no loss of an exporter's, whose books count pushes.
+        They are no loss of an exporter's, whose books count pushes. What a filter kept back
+        is neither counted nor said.
         """
         who = f"exporter {exporter!r}"
         for reason, n in points.items():
+            if reason == FILTERED:
+                continue
             self._diag.dropped("metrics", reason, n)
             text = f"{who}: {n} points of a push left out: {reason}."
             self._diag.say(f"{exporter} {reason}", text, once=f"{who} {reason}")
@@ -162,7 +165,8 @@ class Lanes:
             self._is_running = True
             for name, worker in self._workers.items():
                 if worker.is_over:
-                    self._workers[name] = self._worker(worker.exporter)
+                    before = _baseline(worker)
+                    self._workers[name] = self._worker(worker.exporter, before)
             self._open_intakes()
         self._end_with_multiprocessing()
         self._start_threads()
@@ -242,7 +246,9 @@ class Lanes:
         self._starting = Lock()
         self._ticker = Ticker(self._tick)
 
-    def _worker(self, exporter: PushExporter) -> Worker:
+    def _worker(
+        self, exporter: PushExporter, baseline: Snapshot | None = None
+    ) -> Worker:
         delivery = exporter.delivery
         queues: list[Queue] = []
         for signal in sorted(exporter.signals):
@@ -251,7 +257,8 @@ class Lanes:
                 self.ledgers[key] = Ledger(signal, exporter.name, self._diag)
             ledger = self.ledgers[key]
             if signal == "metrics":
-                queues.append(PushQueue(ledger, delivery, self._random, monotonic()))
+                now = monotonic()
+                queues.append(PushQueue(ledger, delivery, self._random, now, baseline))
             else:
                 queues.append(RecordQueue(ledger, delivery, self._limits, self._random))
         return Worker(exporter, Lane(queues, delivery), self)
@@ -366,6 +373,12 @@ class Lanes:
         if not self._is_known_to_multiprocessing:
             self._is_known_to_multiprocessing = True
             util.register_after_fork(self, _exit_with_multiprocessing)
+
+
+def _baseline(worker: Worker) -> Snapshot | None:
+    """Give what the next delta of a lane that has ended counts from."""
+    queues = [it for it in worker.lane.queues if isinstance(it, PushQueue)]
+    return queues[0].baseline if queues else None
 
 
 def _exit_with_multiprocessing(lanes: Lanes) -> None:

@@ -25,10 +25,12 @@ class Push:
         rejected: Why the backend refused a body, or points; empty: it did not.
         may_be_there: Whether the next body may have arrived although its sending failed.
         is_unanswered: Whether that is so of a body that is not sent again.
+        has_failed: Whether sending the next body has failed.
     """
 
     __slots__ = (
         "accepted",
+        "has_failed",
         "is_unanswered",
         "is_wanted",
         "may_be_there",
@@ -45,6 +47,7 @@ class Push:
         self.rejected = ""
         self.may_be_there = may_be_there
         self.is_unanswered = False
+        self.has_failed = False
 
 
 class PushQueue:
@@ -55,6 +58,7 @@ class PushQueue:
         delivery: How the exporter wants to be driven.
         random: Where chance comes from.
         now: When the lane starts, by the monotonic clock, in seconds.
+        baseline: That of the queue before, where an instance starts again.
 
     Attributes:
         baseline: What a delta counts from: the last snapshot of which something arrived, or
@@ -64,11 +68,16 @@ class PushQueue:
     capacity = 1
 
     def __init__(
-        self, ledger: Ledger, delivery: Delivery, random: Random, now: float
+        self,
+        ledger: Ledger,
+        delivery: Delivery,
+        random: Random,
+        now: float,
+        baseline: Snapshot | None = None,
     ) -> None:
         self.ledger = ledger
         self.signal = ledger.signal
-        self.baseline: Snapshot | None = None
+        self.baseline = baseline
         self._is_delta = delivery.temporality == "delta"
         self._interval = delivery.interval
         self._backoff = Backoff(random)
@@ -145,7 +154,7 @@ class PushQueue:
         assert push is not None
         push.payloads.popleft()
         push.accepted += 1
-        push.may_be_there = False
+        push.may_be_there = push.has_failed = False
         for reason, n in ack.rejected.items():
             if n > 0:
                 push.rejected = reason
@@ -163,7 +172,7 @@ class PushQueue:
                 push.is_unanswered = True
             else:
                 push.rejected = error.reason or REFUSED
-            push.may_be_there = False
+            push.may_be_there = push.has_failed = False
             if not push.payloads:
                 self._ended()
             return
@@ -171,23 +180,30 @@ class PushQueue:
         if isinstance(error, ExportFailed):
             retry_after = error.retry_after
             push.may_be_there |= error.sent
+        push.has_failed = True
         self._backoff.failed(now, retry_after)
 
     def end(self, *, is_under_way: bool) -> None:
         """Count the push that is under way when the lane ends."""
         self._is_wanted = False
-        if self._push is not None:
-            self._push.may_be_there |= is_under_way
+        push = self._push
+        if push is not None:
+            push.may_be_there |= is_under_way
+            if push.accepted or push.is_unanswered or push.may_be_there:
+                self.baseline = push.snapshot or self.baseline
             self._lost("closed")
 
     def _may_be_renewed(self, push: Push) -> bool:
         """Whether a later snapshot may take the place of this one.
 
-        Not where that is a delta and a part of this one has arrived, or may have: it would
-        count twice.
+        Not where it only takes its time: to encode and send it may take longer than the
+        interval, or than who flushes waits, and no push would come to an end. And not where
+        that is a delta of which a part has arrived, or may have: it would count twice.
         """
-        is_there = push.accepted or push.is_unanswered
-        return push.snapshot is not None and not (self._is_delta and is_there)
+        is_hurried = self._is_wanted and not push.is_wanted
+        if push.snapshot is None or not (push.has_failed or is_hurried):
+            return False
+        return not (self._is_delta and (push.accepted or push.is_unanswered))
 
     def _ended(self) -> None:
         """Count a push of which every body has been answered."""

@@ -588,6 +588,20 @@ def test_a_batch_says_who_sends_and_when():
     assert first.start_ns <= first.time_ns == second.start_ns <= second.time_ns
 
 
+def test_an_instance_that_starts_again_sends_no_increase_twice():
+    exporter = Scripted(signals=("metrics",), temporality="delta")
+    tel = instance(exporter)
+    counter = tel.counter("c")
+    with tel.start():
+        counter.inc(1)
+        tel.flush(5)
+        counter.inc(2)
+    counter.inc(10)
+    with tel.start():
+        counter.inc(20)
+    assert [body["c"] for body in exporter.bodies] == [1, 2, 30]
+
+
 def test_listeners_and_lanes_get_the_same_spans():
     from obs.testing import MemoryExporter
 

@@ -96,6 +96,40 @@ def test_a_push_that_cannot_be_sent_is_tried_again_then_renewed():
     assert queue.ledger.produced == 1
 
 
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_a_push_that_takes_longer_than_the_interval_is_sent_to_its_end(temporality):
+    queue = queue_of(temporality)
+    backend = Backend(queue, bodies=3)
+    backend.counter.inc(1)
+    for now in (105.0, 117.0, 129.0, 141.0):  # made, and sent in three bodies
+        backend.step(now)
+        backend.counter.inc(10)
+    assert backend.arrived == [(1, 0), (1, 1), (1, 2)]
+    assert summary(queue) == (1, {})
+
+
+def test_who_flushes_again_and_again_keeps_no_push_from_its_end():
+    queue = queue_of()
+    backend = Backend(queue)
+    for now in range(105, 113):
+        queue.hurry()
+        backend.step(now)
+        backend.counter.inc(10)
+    assert backend.arrived == [(0, 0), (20, 0), (40, 0), (60, 0)]
+
+
+def test_a_push_that_went_on_after_a_failure_is_sent_to_its_end():
+    queue = queue_of()
+    backend = Backend(queue, bodies=3)
+    backend.counter.inc(1)
+    backend.step(105.0)
+    backend.step(106.0, down())
+    for now in (110.0, 120.0, 130.0):
+        backend.step(now)
+        backend.counter.inc(10)
+    assert backend.arrived == [(1, 0), (1, 1), (1, 2)]
+
+
 def test_a_backend_that_asks_is_left_alone():
     queue = queue_of()
     backend = Backend(queue)
@@ -230,6 +264,26 @@ def test_a_delta_of_which_a_part_arrived_is_sent_to_its_end():
     backend.step(125.0)
     backend.step(125.0)
     assert backend.arrived[2:] == [(10, 0), (10, 1)]
+
+
+@pytest.mark.parametrize("answer", [None, down(), refused(sent=True)])
+def test_where_a_delta_ended_the_next_lane_goes_on(answer):
+    queue = queue_of("delta")
+    backend = Backend(queue, bodies=2)
+    backend.counter.inc(1)
+    backend.step(105.0)
+    backend.step(105.0, answer)
+    snapshot = queue.next(105.0).snapshot
+    queue.end(is_under_way=False)
+    assert queue.baseline is (None if answer and answer.retryable else snapshot)
+
+
+def test_a_delta_that_was_under_way_at_the_end_counts_as_sent():
+    queue = queue_of("delta")
+    Backend(queue).step(105.0)
+    snapshot = queue.next(105.0).snapshot
+    queue.end(is_under_way=True)
+    assert queue.baseline is snapshot
 
 
 def test_a_delta_that_may_be_there_is_not_sent_again():

@@ -313,6 +313,20 @@ def test_the_books_of_a_lane_balance_and_nothing_wished_for_is_lost(capfd):
     assert '"logger":"obs"' not in capfd.readouterr().err
 
 
+def test_of_metrics_that_are_not_kept_nothing_is_counted_or_said(capfd):
+    inner = Kept(signals=["metrics"])
+    tel = Obs("t", exporters=[filtered(inner, keep="a")], runtime=False)
+    tel.counter("a").inc()
+    tel.counter("b").inc()
+    with tel.start():
+        result = tel.flush(10)
+        assert (result.delivered, result.pending, result.lost) == (1, 0, 0)
+    assert set(inner.sent) == {"a"}
+    dropped = tel.snapshot().as_dict()["obs.dropped"]["series"]
+    assert [series for series in dropped if series["value"]] == []
+    assert capfd.readouterr().err == ""
+
+
 def test_a_lane_that_divides_a_batch_counts_each_record_once():
     class Refusing(Kept):
         """Refuses any body with the record ``poison``."""
