@@ -5,7 +5,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from operator import add
 from typing import Generic, NamedTuple, TypeVar
 
-from obs.model import HistogramPoint, MetricFamily, NumberPoint, Payload, Point
+from obs.model import KINDS, HistogramPoint, MetricFamily, NumberPoint, Payload, Point
+from obs_exporters._push import attempt
 
 K = TypeVar("K", bound=Hashable)
 
@@ -16,7 +17,8 @@ class Series(NamedTuple, Generic[K]):
     Attributes:
         by_key: Family and point by key, in the order of the families.
         merged: How many points were added to another's.
-        invalid: How many have no key, or cannot be added to the one that has it.
+        invalid: How many have no key, cannot be added to the one that has it, or are of
+            what is no family.
     """
 
     by_key: dict[K, tuple[MetricFamily, Point]]
@@ -39,7 +41,10 @@ def series_by(
     by_key: dict[K, tuple[MetricFamily, Point]] = {}
     merged = invalid = 0
     for family in families:
-        for point in family.points:
+        points = attempt(_points, family)
+        if points is None:
+            invalid += attempt(count_points, family) or 1
+        for point in points or ():
             name = key(family, point.labels)
             if name is None:
                 invalid += 1
@@ -71,6 +76,11 @@ def with_left_out(payloads: Iterator[Payload], series: Series[K]) -> Iterator[Pa
 def count_points(family: MetricFamily) -> int:
     """Give how many series a family has."""
     return sum(len(block.rows) for block in family.blocks)
+
+
+def _points(family: MetricFamily) -> list[Point] | None:
+    """Give a family's series; None, or an exception, for what is no family."""
+    return family.points if family.kind in KINDS else None
 
 
 def _sum(

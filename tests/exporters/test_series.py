@@ -1,5 +1,7 @@
 """Series that a backend cannot tell apart."""
 
+import pytest
+
 from obs.model import Block, HistogramPoint, MetricFamily, NumberPoint, Payload
 from obs_exporters._series import Series, series_by, with_left_out
 
@@ -88,6 +90,21 @@ def test_numbers_that_have_no_sum_leave_the_first_and_are_counted():
     assert found.by_key["n", "x"][1].value == 1.5
     assert found.by_key["h",][1].sum == 1.5
     assert (found.merged, found.invalid) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("broken", "invalid"),
+    [
+        (MetricFamily("b", "counter", blocks=[Block(("a", "b"), [("x",)], [1.0])]), 1),
+        (MetricFamily("b", "counter", blocks=None), 1),
+        (MetricFamily("b", "set", blocks=[Block((), [("x",), ("y",)], [1, 2])]), 2),
+        (None, 1),
+    ],
+)
+def test_what_is_no_family_spoils_no_other(broken, invalid):
+    found = series_by([broken, numbers("n", "counter", x=1)], by_lower_name)
+    assert list(found.by_key) == [("n", "x")]
+    assert (found.merged, found.invalid) == (0, invalid)
 
 
 def test_what_has_no_key_is_counted():

@@ -32,7 +32,7 @@ from obs_exporters._transport import (
 )
 from obs_exporters.statsd._client import Client
 from obs_exporters.statsd._dialects import DIALECTS, Key, tags_of
-from obs_exporters.statsd._lines import KINDS, lines_of
+from obs_exporters.statsd._lines import lines_of
 
 MOST_LINE = 4_096
 """In a stream: at a longer line statsd_exporter closes the connection."""
@@ -156,8 +156,6 @@ class StatsdExporter:
         tail = self._origin(batch.resource)
 
         def key(family: MetricFamily, labels: dict[str, str]) -> Key | None:
-            if family.kind not in KINDS:
-                return None
             name = f"{self._prefix}{family.name}"
             found = attempt(self._dialect.key, name, labels, constant)
             return found._replace(tail=found.tail + tail) if found and tail else found

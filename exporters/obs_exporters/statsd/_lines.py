@@ -9,7 +9,6 @@ from obs.model import HistogramPoint, MetricFamily, NumberPoint, Point
 from obs_exporters.statsd._dialects import Dialect, Key
 from obs_exporters.statsd._samples import decimal, rate_of, samples_of
 
-KINDS = ("counter", "updown", "gauge", "histogram", "info")
 _MILLISECONDS = {
     "ns": 1e-6,
     "us": 1e-3,
