@@ -165,8 +165,7 @@ class Lanes:
             self._is_running = True
             for name, worker in self._workers.items():
                 if worker.is_over:
-                    before = _baseline(worker)
-                    self._workers[name] = self._worker(worker.exporter, before)
+                    self._workers[name] = self._worker(worker.exporter)
             self._open_intakes()
         self._end_with_multiprocessing()
         self._start_threads()
@@ -246,9 +245,7 @@ class Lanes:
         self._starting = Lock()
         self._ticker = Ticker(self._tick)
 
-    def _worker(
-        self, exporter: PushExporter, baseline: Snapshot | None = None
-    ) -> Worker:
+    def _worker(self, exporter: PushExporter) -> Worker:
         delivery = exporter.delivery
         queues: list[Queue] = []
         for signal in sorted(exporter.signals):
@@ -257,8 +254,7 @@ class Lanes:
                 self.ledgers[key] = Ledger(signal, exporter.name, self._diag)
             ledger = self.ledgers[key]
             if signal == "metrics":
-                now = monotonic()
-                queues.append(PushQueue(ledger, delivery, self._random, now, baseline))
+                queues.append(PushQueue(ledger, delivery, self._random, monotonic()))
             else:
                 queues.append(RecordQueue(ledger, delivery, self._limits, self._random))
         return Worker(exporter, Lane(queues, delivery), self)
@@ -373,12 +369,6 @@ class Lanes:
         if not self._is_known_to_multiprocessing:
             self._is_known_to_multiprocessing = True
             util.register_after_fork(self, _exit_with_multiprocessing)
-
-
-def _baseline(worker: Worker) -> Snapshot | None:
-    """Give what the next delta of a lane that has ended counts from."""
-    queues = [it for it in worker.lane.queues if isinstance(it, PushQueue)]
-    return queues[0].baseline if queues else None
 
 
 def _exit_with_multiprocessing(lanes: Lanes) -> None:

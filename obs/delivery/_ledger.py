@@ -1,8 +1,12 @@
 """The ledger: what became of every record, by signal and exporter."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from obs._diag import Diag
+
+if TYPE_CHECKING:
+    from obs.model import Snapshot
 
 REASONS = ("queue_full", "closed", "export_failed", "invalid", "limit")
 """Why a lane drops records; all stand at 0 from the start."""
@@ -28,6 +32,8 @@ class Ledger:
         rejected: What it refused, by reason.
         dropped: What never left, by reason.
         unknown: What was sent and never answered.
+        baseline: What the next delta of metrics counts from: the last snapshot of which
+            something arrived, or may have; None at first.
     """
 
     def __init__(self, signal: str, exporter: str, diag: Diag) -> None:
@@ -41,6 +47,7 @@ class Ledger:
     def clear(self) -> None:
         """Start from zero: in a forked child."""
         self.produced = self.delivered = self.unknown = 0
+        self.baseline: Snapshot | None = None
         self.rejected: Counter[str] = Counter({REFUSED: 0})
         self.dropped: Counter[str] = Counter()
 

@@ -58,26 +58,15 @@ class PushQueue:
         delivery: How the exporter wants to be driven.
         random: Where chance comes from.
         now: When the lane starts, by the monotonic clock, in seconds.
-        baseline: That of the queue before, where an instance starts again.
-
-    Attributes:
-        baseline: What a delta counts from: the last snapshot of which something arrived, or
-            may have; None at first.
     """
 
     capacity = 1
 
     def __init__(
-        self,
-        ledger: Ledger,
-        delivery: Delivery,
-        random: Random,
-        now: float,
-        baseline: Snapshot | None = None,
+        self, ledger: Ledger, delivery: Delivery, random: Random, now: float
     ) -> None:
         self.ledger = ledger
         self.signal = ledger.signal
-        self.baseline = baseline
         self._is_delta = delivery.temporality == "delta"
         self._interval = delivery.interval
         self._backoff = Backoff(random)
@@ -132,7 +121,7 @@ class PushQueue:
         if not self._is_delta:
             return snapshot
         nothing = Snapshot((), snapshot.start_ns, snapshot.start_ns)
-        return delta(self.baseline or nothing, snapshot)
+        return delta(self.ledger.baseline or nothing, snapshot)
 
     def encoded(self, snapshot: Snapshot, payloads: Sequence[Payload]) -> None:
         """Take the bodies of the push that is next."""
@@ -190,7 +179,7 @@ class PushQueue:
         if push is not None:
             push.may_be_there |= is_under_way
             if push.accepted or push.is_unanswered or push.may_be_there:
-                self.baseline = push.snapshot or self.baseline
+                self.ledger.baseline = push.snapshot or self.ledger.baseline
             self._lost("closed")
 
     def _may_be_renewed(self, push: Push) -> bool:
@@ -216,7 +205,7 @@ class PushQueue:
         else:
             self.ledger.delivered += 1
         if push.accepted or push.is_unanswered:
-            self.baseline = push.snapshot
+            self.ledger.baseline = push.snapshot
         self._push = None
 
     def _lost(self, reason: str) -> None:

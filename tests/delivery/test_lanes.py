@@ -602,6 +602,18 @@ def test_an_instance_that_starts_again_sends_no_increase_twice():
     assert [body["c"] for body in exporter.bodies] == [1, 2, 30]
 
 
+def test_an_exporter_that_is_attached_again_gets_no_increase_twice():
+    exporter = Scripted(signals=("metrics",), temporality="delta")
+    tel = instance(exporter)
+    counter = tel.counter("c")
+    with tel.start():
+        counter.inc(1)
+        tel.detach(exporter)
+        counter.inc(10)
+        tel.attach(exporter)
+    assert [body["c"] for body in exporter.bodies] == [1, 10]
+
+
 def test_listeners_and_lanes_get_the_same_spans():
     from obs.testing import MemoryExporter
 

@@ -275,7 +275,7 @@ def test_where_a_delta_ended_the_next_lane_goes_on(answer):
     backend.step(105.0, answer)
     snapshot = queue.next(105.0).snapshot
     queue.end(is_under_way=False)
-    assert queue.baseline is (None if answer and answer.retryable else snapshot)
+    assert queue.ledger.baseline is (None if answer and answer.retryable else snapshot)
 
 
 def test_a_delta_that_was_under_way_at_the_end_counts_as_sent():
@@ -283,7 +283,7 @@ def test_a_delta_that_was_under_way_at_the_end_counts_as_sent():
     Backend(queue).step(105.0)
     snapshot = queue.next(105.0).snapshot
     queue.end(is_under_way=True)
-    assert queue.baseline is snapshot
+    assert queue.ledger.baseline is snapshot
 
 
 def test_a_delta_that_may_be_there_is_not_sent_again():
