@@ -138,8 +138,16 @@ def _error(given: Any) -> BaseException | None:
     if type(given) is tuple and len(given) == 3:
         given = given[1]
         return given if issubclass(type(given), BaseException) else None
-    is_asked_for = given is True or (type(given) is int and given != 0)
-    return sys.exception() if is_asked_for else None
+    return sys.exception() if _is_true(given) else None
+
+
+def _is_true(value: Any) -> bool:
+    try:
+        return bool(value)
+    except BaseException as raised:
+        if is_the_hosts(raised):
+            raise
+        return False
 
 
 def _caller() -> FrameType | None:
