@@ -20,7 +20,6 @@ from obs.encoding import dumper
 from obs.logs._fields import SCOPE
 from obs.logs._levels import BY_NAME, NUMBERS, OFF, level_of
 from obs.logs._pieces import MOST_OWN, ids_of
-from obs.logs._record import formatted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,6 +248,7 @@ def fused(  # noqa: C901, PLR0915 - flat on purpose: a call more is a tenth of i
     queue, seen, cell = intake.queue, vet.values, logs.stamps.cell
     stamp_at, vet_names, vet_values = logs.stamps.at, vet.names, vet.all
     head_of, tidy, general_way = pieces.head, pieces.tidy, logs.log
+    formatted = pieces.formatted
     current, scope_now, exporting = CURRENT.get, SCOPE.get, EXPORTING.get
     dumps, newline = dumper()
     wall, monotonic = logs.clock.time_ns, logs.clock.monotonic_ns

@@ -22,7 +22,7 @@ from obs.logs._kinds import Kinds
 from obs.logs._levels import OFF, Levels, level_number
 from obs.logs._logger import Logger
 from obs.logs._pieces import Pieces
-from obs.logs._record import Processor, formatted, made, processed, resolve
+from obs.logs._record import Processor, made, processed, resolve
 from obs.logs._route import Route, checked_format, checked_routes
 from obs.logs._routed import routed_exporters
 from obs.logs._stamp import Stamps
@@ -490,7 +490,7 @@ class Logs(Unique):
     def formatted(self, event: Any, args: tuple[Any, ...]) -> Any:
         """Give an event with its values in it, or as it is where they do not fit."""
         try:
-            return formatted(event, args)
+            return self.pieces.formatted(event, args)
         except BaseException as raised:
             if is_the_hosts(raised):
                 raise

@@ -1,5 +1,6 @@
 """The pieces that a line of the fast way is put together from."""
 
+from collections.abc import Mapping
 from enum import Enum
 from gc import is_tracked
 from typing import Any, TypeAlias
@@ -84,6 +85,22 @@ class Pieces:
             if is_the_hosts(raised):
                 raise
         return None if line is None else b"," + line[1:-2]
+
+    def formatted(self, event: Any, args: tuple[Any, ...]) -> str:
+        """Give an event with its values in it, by ``%``, as ``logging`` has it.
+
+        Those of a mapping are masked where their names say that they are secret.
+        """
+        if len(args) == 1 and isinstance(args[0], Mapping) and args[0]:
+            return str(event % self._masked(args[0]))
+        return str(event % args)
+
+    def _masked(self, given: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        redact = self._redact
+        if redact is None:
+            return given
+        secret = [it for it in given if type(it) is str and redact.is_secret(it)]
+        return {**given, **dict.fromkeys(secret, redact.mask)} if secret else given
 
     def around(self, name: str, level: str) -> Around | None:
         """Encode what stands around the event; None where a name needs the general way."""

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import FrameType
 from typing import Any, TypeAlias
@@ -51,13 +51,6 @@ def _made(value: Lazy) -> Any:
         if is_the_hosts(raised):
             raise
         return f"<lazy: {type_name(raised)}: {message_of(raised)}>"
-
-
-def formatted(event: Any, args: tuple[Any, ...]) -> str:
-    """Give an event with its values in it, by ``%``, as ``logging`` has it."""
-    if len(args) == 1 and isinstance(args[0], Mapping) and args[0]:
-        return str(event % args[0])
-    return str(event % args)
 
 
 def processed(
@@ -138,8 +131,16 @@ def _error(given: Any) -> BaseException | None:
     if type(given) is tuple and len(given) == 3:
         given = given[1]
         return given if issubclass(type(given), BaseException) else None
-    is_asked_for = given is True or (type(given) is int and given != 0)
-    return sys.exception() if is_asked_for else None
+    return sys.exception() if _is_true(given) else None
+
+
+def _is_true(value: Any) -> bool:
+    try:
+        return bool(value)
+    except BaseException as raised:
+        if is_the_hosts(raised):
+            raise
+        return False
 
 
 def _caller() -> FrameType | None:

@@ -188,9 +188,12 @@ class Handler(logging.Handler):
 
     def _event(self, record: logging.LogRecord) -> Any:
         """Give the message; as it is where the values do not fit."""
-        if not record.args and type(record) is logging.LogRecord:
+        is_usual, args = type(record) is logging.LogRecord, record.args
+        if is_usual and not args:
             return _line(record.msg)
         try:
+            if is_usual and isinstance(args, Mapping):
+                return _line(self._logs.pieces.formatted(str(record.msg), (args,)))
             return _line(record.getMessage())
         except BaseException as raised:
             if is_the_hosts(raised):

@@ -1,5 +1,6 @@
 """``obs demo``: its requests as traces, and the slowest of them."""
 
+import json
 import os
 import re
 import socket
@@ -21,10 +22,12 @@ from obs.cli import main
 from obs.cli.demo import _http, _orders, _run, _shop, _traffic
 from obs.cli.demo._chance import Chance
 from obs.cli.demo._http import Answer, HttpService, NotFound, Request
+from obs.cli.demo._logs import SHOWN
 from obs.cli.demo._orders import Order, Orders, Packing
 from obs.cli.demo._serve import serve
 from obs.cli.demo._shop import Shop
 from obs.cli.demo._slowest import MAX_OPEN, SlowestTrace
+from obs.logs._levels import OFF
 from obs.model import SpanRecord
 from obs.testing import FakeClock, MemoryExporter
 
@@ -101,6 +104,22 @@ def checkout(number: int, **headers: str) -> Request:
 
 
 # --- requests --------------------------------------------------------------------------
+
+
+def test_each_line_of_its_log_has_the_ids_of_a_span(spans, capfd, monkeypatch):
+    monkeypatch.setattr(SHOWN, "_least", OFF)
+    SHOWN.choose("info")
+    with _run._open_shop(Chance(1)) as port:
+        for number in (1, 2, DECLINED, AWAY):
+            _http.call(port, checkout(number))
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert {line["service"] for line in lines} == {"shop", "orders"}
+    found = {
+        (service, span.trace_id, span.span_id)
+        for service, memory in spans.memories.items()
+        for span in memory.spans
+    }
+    assert {(it["service"], it["trace_id"], it["span_id"]) for it in lines} <= found
 
 
 def test_every_request_is_one_trace(spans):

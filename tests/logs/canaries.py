@@ -405,6 +405,9 @@ def spray(tel: Obs) -> Iterator[tuple[str, Canary]]:
             )
             log_fields(tel, fields)
             yield f"named {index}", canary
+        canary = secret_of(name)
+        tel.logger("canaries").info(f"as %({name})s", {name: canary.text})
+        yield "of a mapping", canary
         if name.isidentifier():
             canary = secret_of(name)
             operations(tel, canary.text, name)

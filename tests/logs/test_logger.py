@@ -223,19 +223,30 @@ def test_exception_tells_of_what_is_handled(log, written):
     assert "in boom" in stack[-3]
 
 
-@pytest.mark.parametrize("form", ["true", "error", "tuple"])
-def test_exc_info_takes_what_logging_takes(log, written, form):
+@pytest.mark.parametrize("form", [True, 1, "yes", [0], "error", "tuple"])
+def test_exc_info_takes_what_logging_and_structlog_take(log, written, form):
     try:
         boom()
     except ValueError as error:
-        exc_info = {"true": True, "error": error, "tuple": (type(error), error, None)}
-        log.info("x", exc_info=exc_info[form])
+        given = {"error": error, "tuple": (type(error), error, None)}
+        log.info("x", exc_info=given.get(str(form), form))
     assert written.line()["exception.type"] == "ValueError"
 
 
 @pytest.mark.parametrize("nothing", [False, None, 0, (), (None, None, None), "x", True])
 def test_exc_info_of_nothing_adds_nothing(log, written, nothing):
     log.info("x", exc_info=nothing)
+    assert written.fields() == {"event": "x"}
+
+
+def test_exc_info_whose_truth_is_unknown_adds_nothing(log, written):
+    class Neither:
+        __bool__ = Hostile(ValueError).fail
+
+    try:
+        boom()
+    except ValueError:
+        log.info("x", exc_info=Neither())
     assert written.fields() == {"event": "x"}
 
 

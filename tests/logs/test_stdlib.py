@@ -505,3 +505,20 @@ def test_the_end_of_a_line_in_a_message_is_left_out(capture, std, written):
     std.info("two\nlines\n")
     std.info("%s\r\n", "x")
     assert [line["event"] for line in written.lines()] == ["two\nlines", "x"]
+
+
+def test_secrets_of_a_mapping_are_masked_in_the_message(logs, log, written, general):
+    given = {"user": "ann", "password": "hunter2", 5: 1}
+    with logs.capture_stdlib():
+        log.info("%(user)s %(password)s", given)
+        assert general == []
+        log.info("%(user)s %(password)s", given, time=1)
+        logging.getLogger("a").info("%(user)s %(password)s", given)
+    assert [it["event"] for it in written.lines()] == ["ann [redacted]"] * 3
+    assert given["password"] == "hunter2"
+
+
+def test_without_redaction_they_are_not(make, written):
+    logs = make(redact=None)
+    logs.logger().info("%(pin)d", {"pin": 1})
+    assert written.line()["event"] == "1"
