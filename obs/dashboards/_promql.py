@@ -140,9 +140,9 @@ class PromQL:
     @write.register
     def _(self, query: Outlier) -> str:
         value = self.write(query.query)
-        middle = _folded(f"quantile by ({JOB})", (), f"0.5, {value}")
+        middle = f"quantile by ({JOB}) (0.5, {value})"
         distance = f"abs({value} - on ({JOB}) group_left () {middle})"
-        usual = _folded(f"quantile by ({JOB})", (), f"0.5, {distance}")
+        usual = f"quantile by ({JOB}) (0.5, {distance})"
         return f"{distance} / on ({JOB}) group_left () ({usual} + 0.01 * {middle})"
 
     @write.register

@@ -56,16 +56,14 @@ def _load(app: str) -> Obs:
     sys.path.insert(0, os.getcwd())
     try:
         tel = import_module(module)
+    except (Exception, SystemExit) as error:  # the application may raise what it likes
+        text = f"--app {app}: importing it raised {type(error).__name__}: {error}"
+        raise _Refused(text) from error
+    try:
         for part in name.split("."):
             tel = getattr(tel, part)
     except AttributeError as error:
         text = f"--app {app}: {error}."
-        raise _Refused(text) from error
-    except BaseException as error:
-        # The application's own: it may raise what it likes, SystemExit too.
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        text = f"--app {app}: importing it raised {type(error).__name__}: {error}"
         raise _Refused(text) from error
     if not isinstance(tel, Obs):
         text = f"--app {app}: that is a {type(tel).__name__}, needs an Obs."
@@ -91,6 +89,6 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            message = f"{path}: {error.strerror}."
+            message = f"{error.filename}: {error.strerror}."
             raise _Refused(message) from error
         print(path)
