@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.real.graphite import Carbon, GraphiteWeb
 from tests.real.receivers import Collector, Jaeger, Rsyslog, Zipkin
 from tests.real.servers import (
     NotInstalled,
@@ -21,6 +22,8 @@ from tests.real.servers import (
     Promtool,
     Server,
 )
+from tests.real.statsd_servers import Statsd, StatsdExporter
+from tests.real.stores import InfluxDB1, InfluxDB2, Pushgateway, VictoriaMetrics
 
 S = TypeVar("S", bound=Server)
 T = TypeVar("T")
@@ -49,6 +52,47 @@ def zipkin() -> Iterator[Zipkin]:
 @pytest.fixture(scope="session")
 def rsyslogd() -> Iterator[Rsyslog]:
     yield from _running(Rsyslog)
+
+
+@pytest.fixture(scope="session")
+def statsd() -> Iterator[Statsd]:
+    yield from _running(Statsd)
+
+
+@pytest.fixture(scope="session")
+def statsd_exporter() -> Iterator[StatsdExporter]:
+    yield from _running(StatsdExporter)
+
+
+@pytest.fixture(scope="session")
+def carbon() -> Iterator[Carbon]:
+    yield from _running(Carbon)
+
+
+@pytest.fixture(scope="session")
+def graphite_web(carbon: Carbon) -> Iterator[GraphiteWeb]:
+    """What is sent to the `carbon` of the same test is read here."""
+    yield from _running(lambda: GraphiteWeb(carbon))
+
+
+@pytest.fixture(scope="session")
+def influxdb1() -> Iterator[InfluxDB1]:
+    yield from _running(InfluxDB1)
+
+
+@pytest.fixture(scope="session")
+def influxdb2() -> Iterator[InfluxDB2]:
+    yield from _running(InfluxDB2)
+
+
+@pytest.fixture(scope="session")
+def victoriametrics() -> Iterator[VictoriaMetrics]:
+    yield from _running(VictoriaMetrics)
+
+
+@pytest.fixture(scope="session")
+def pushgateway() -> Iterator[Pushgateway]:
+    yield from _running(Pushgateway)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
@@ -63,7 +64,7 @@ def received(request: Json, signal: Signal) -> Iterator[Received]:
 
 
 class Collector(Server):
-    """The OpenTelemetry Collector: takes OTLP and syslog, writes each request to a file.
+    """The OpenTelemetry Collector: takes OTLP, syslog and StatsD, and writes to a file.
 
     A request is in the file within 0.1 s of its answer. The file is read whole each
     time, and all tests of the session share it: tell yours by the service's name.
@@ -79,6 +80,7 @@ class Collector(Server):
             "udp": f"{HOST}:{free_port()}",
             "tcp": f"{HOST}:{free_port()}",
         }
+        self.statsd_address = f"{HOST}:{free_port()}"
         self._health_port = free_port()
         self._output = self.folder / "received.jsonl"
 
@@ -93,21 +95,26 @@ class Collector(Server):
             "http": {"endpoint": f"{HOST}:{self.port}"},
             "grpc": {"endpoint": self.grpc_address},
         }
-        receivers = {"otlp": {"protocols": protocols}, **self._syslog()}
+        receivers = {"otlp": {"protocols": protocols}}
+        syslog, statsd = self._syslog(), self._statsd()
         pipelines = {
-            signal: {"receivers": ["otlp"], "exporters": ["file"]}
-            for signal in ("traces", "metrics")
+            signal: {"receivers": [*receivers, *more], "exporters": ["file"]}
+            for signal, more in {
+                "traces": {},
+                "metrics": statsd,
+                "logs": syslog,
+            }.items()
         }
-        pipelines["logs"] = {"receivers": list(receivers), "exporters": ["file"]}
         return {
             "extensions": {"health_check": {"endpoint": f"{HOST}:{self._health_port}"}},
-            "receivers": receivers,
+            "receivers": receivers | syslog | statsd,
             "exporters": {
                 "file": {"path": str(self._output), "flush_interval": "50ms"}
             },
             "service": {
                 "extensions": ["health_check"],
-                "telemetry": {"metrics": {"level": "none"}, "logs": {"level": "warn"}},
+                # It says on no other level what it made of a line of StatsD.
+                "telemetry": {"metrics": {"level": "none"}, "logs": {"level": "debug"}},
                 "pipelines": pipelines,
             },
         }
@@ -125,6 +132,21 @@ class Collector(Server):
             }
         return found
 
+    def _statsd(self) -> Json:
+        """Return its receiver of StatsD, which writes what came in a second."""
+        exponential = {"observer_type": "histogram", "histogram": {"max_size": 160}}
+        mapping = [
+            {"statsd_type": each, **exponential}
+            for each in ("timing", "histogram", "distribution")
+        ]
+        return {
+            "statsd": {
+                "endpoint": self.statsd_address,
+                "aggregation_interval": "1s",
+                "timer_histogram_mapping": mapping,  # else each line is a gauge
+            }
+        }
+
     def is_ready(self) -> bool:
         return http_call("GET", self._health_port, "/")[0] == 200
 
@@ -139,6 +161,11 @@ class Collector(Server):
     def logs(self) -> list[Received]:
         """Return all log records so far."""
         return self._received("Logs")
+
+    def statsd_troubles(self) -> list[str]:
+        """Return why it dropped lines of StatsD, as `invalid message format: x`."""
+        said = self.log.read_text(errors="replace")
+        return re.findall(r"Error aggregating .*Field={error 26 0  (.*)}\)\t", said)
 
     def _received(self, signal: Signal) -> list[Received]:
         # It writes in blocks: after the last LF may come half a line.

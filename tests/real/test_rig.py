@@ -163,7 +163,22 @@ def test_promtool_finds_faults(request: pytest.FixtureRequest, version: int) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["prometheus2", "prometheus3", "collector", "zipkin", "rsyslogd", SLOW_JAEGER],
+    [
+        "prometheus2",
+        "prometheus3",
+        "collector",
+        "zipkin",
+        "rsyslogd",
+        "statsd",
+        "statsd_exporter",
+        "carbon",
+        "graphite_web",
+        "influxdb1",
+        "influxdb2",
+        "victoriametrics",
+        "pushgateway",
+        SLOW_JAEGER,
+    ],
 )
 def test_a_server_listens_on_this_machine_only(
     request: pytest.FixtureRequest, name: str
