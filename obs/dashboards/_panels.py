@@ -202,7 +202,8 @@ def _heat(panel: Panel) -> Json:
 
 
 def _table(_: Panel) -> Json:
-    return {"showHeader": True, "cellHeight": "sm", "footer": {"show": False}}
+    footer = {"show": False, "reducer": ["sum"], "countRows": False}
+    return {"showHeader": True, "cellHeight": "sm", "footer": footer}
 
 
 _OPTIONS = {

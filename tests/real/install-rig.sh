@@ -4,10 +4,12 @@
 #   bin/prometheus2 promtool2   from the Debian package, unpacked and not installed,
 #                               so no service starts and the system stays as it was
 #   bin/pushgateway influxdb1   likewise
+#       alertmanager
 #   bin/rsyslogd                from Debian packages, unpacked into rsyslog/
 #   bin/carbon-cache            Graphite, from Debian packages, unpacked into graphite/
 #       graphite-web            with the Python packages that they need
 #   bin/statsd                  Etsy's, from npm, seconds
+#   bin/grafana-schema          types of Grafana's dashboards, and tsc, from npm, seconds
 #   bin/zipkin.jar              from Maven, seconds
 #   bin/statsd_exporter         built from Go modules, half a minute on 2 cores
 #   bin/victoriametrics         built from Go modules, about 1 minute
@@ -27,12 +29,15 @@
 # What is there is left alone; a version changed below is built again.
 set -euo pipefail
 
-SERVERS="prometheus2 pushgateway influxdb1 rsyslogd graphite statsd zipkin \
+SERVERS="prometheus2 pushgateway alertmanager influxdb1 rsyslogd graphite statsd \
+grafana_schema zipkin \
 statsd_exporter victoriametrics prometheus3 collector influxdb2"
 OPTIONAL="jaeger"
 
 PROMETHEUS3=v0.314.0 # how the Go module numbers its 3.x releases
 STATSD=0.9.0
+GRAFANA_SCHEMA=11.6.0
+TYPESCRIPT=5.8.3
 STATSD_EXPORTER=v0.30.0
 VICTORIAMETRICS=v1.150.0
 INFLUXDB2=v2.7.12
@@ -154,6 +159,13 @@ pushgateway() {
   keep usr/bin/prometheus-pushgateway pushgateway "$key"
 }
 
+alertmanager() {
+  local key="debian 1"
+  is_kept alertmanager "$key" && return
+  unpack prometheus-alertmanager
+  keep usr/bin/prometheus-alertmanager alertmanager "$key"
+}
+
 influxdb1() {
   local key="debian 1.6"
   is_kept influxdb1 "$key" && return
@@ -206,6 +218,19 @@ statsd() {
   keep_tree statsd
   wrapper "node '$rig/statsd/node_modules/statsd/stats.js'"
   keep wrapper statsd "$key"
+}
+
+grafana_schema() {
+  local key="$GRAFANA_SCHEMA, $TYPESCRIPT" options
+  is_kept grafana-schema "$key" && return
+  has node && has npm || fail "grafana_schema is TypeScript; install $NEEDS_NODE"
+  quietly npm install --prefix "$PWD" --omit=optional --ignore-scripts --no-audit \
+    --no-fund "@grafana/schema@$GRAFANA_SCHEMA" "typescript@$TYPESCRIPT"
+  keep_tree grafana-schema
+  options="--noEmit --strict --skipLibCheck --target es2020 --module es2020"
+  wrapper "node '$rig/grafana-schema/node_modules/typescript/bin/tsc' $options \
+    --moduleResolution bundler --baseUrl '$rig/grafana-schema/node_modules'"
+  keep wrapper grafana-schema "$key"
 }
 
 statsd_exporter() {
