@@ -4,7 +4,6 @@
 #   bin/prometheus2 promtool2   from the Debian package, unpacked and not installed,
 #                               so no service starts and the system stays as it was
 #   bin/pushgateway influxdb1   likewise
-#       alertmanager
 #   bin/rsyslogd                from Debian packages, unpacked into rsyslog/
 #   bin/carbon-cache            Graphite, from Debian packages, unpacked into graphite/
 #       graphite-web            with the Python packages that they need
@@ -12,6 +11,7 @@
 #   bin/grafana-schema          types of Grafana's dashboards, and tsc, from npm, seconds
 #   bin/zipkin.jar              from Maven, seconds
 #   bin/statsd_exporter         built from Go modules, half a minute on 2 cores
+#   bin/alertmanager            built from Go modules, about 1 minute
 #   bin/victoriametrics         built from Go modules, about 1 minute
 #   bin/prometheus3 promtool3   built from Go modules, about 2 minutes
 #   bin/collector               OpenTelemetry Collector, built from Go modules as
@@ -29,9 +29,9 @@
 # What is there is left alone; a version changed below is built again.
 set -euo pipefail
 
-SERVERS="prometheus2 pushgateway alertmanager influxdb1 rsyslogd graphite statsd \
-grafana_schema zipkin \
-statsd_exporter victoriametrics prometheus3 collector influxdb2"
+SERVERS="prometheus2 pushgateway influxdb1 rsyslogd graphite statsd \
+grafana_schema zipkin statsd_exporter alertmanager victoriametrics prometheus3 collector \
+influxdb2"
 OPTIONAL="jaeger"
 
 PROMETHEUS3=v0.314.0 # how the Go module numbers its 3.x releases
@@ -39,6 +39,7 @@ STATSD=0.9.0
 GRAFANA_SCHEMA=11.6.0
 TYPESCRIPT=5.8.3
 STATSD_EXPORTER=v0.30.0
+ALERTMANAGER=v0.28.1
 VICTORIAMETRICS=v1.150.0
 INFLUXDB2=v2.7.12
 ZIPKIN=3.5.1
@@ -159,13 +160,6 @@ pushgateway() {
   keep usr/bin/prometheus-pushgateway pushgateway "$key"
 }
 
-alertmanager() {
-  local key="debian 1"
-  is_kept alertmanager "$key" && return
-  unpack prometheus-alertmanager
-  keep usr/bin/prometheus-alertmanager alertmanager "$key"
-}
-
 influxdb1() {
   local key="debian 1.6"
   is_kept influxdb1 "$key" && return
@@ -240,6 +234,16 @@ statsd_exporter() {
   say "building statsd_exporter $STATSD_EXPORTER, half a minute"
   GOBIN=$PWD quietly go install "github.com/prometheus/statsd_exporter@$STATSD_EXPORTER"
   keep statsd_exporter statsd_exporter "$key"
+}
+
+# Debian's package opens a file in /usr/share, where nothing is installed.
+alertmanager() {
+  local key="$ALERTMANAGER"
+  is_kept alertmanager "$key" && return
+  needs_go alertmanager
+  say "building alertmanager $ALERTMANAGER, about 1 minute"
+  go_build github.com/prometheus/alertmanager "$ALERTMANAGER" "" "" cmd/alertmanager
+  keep alertmanager alertmanager "$key"
 }
 
 victoriametrics() {

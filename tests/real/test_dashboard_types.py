@@ -8,8 +8,6 @@ import pytest
 
 from obs.cli.demo import _orders, _shop
 from obs.dashboards import BACKENDS, build
-from tests.real.conftest import _installed
-from tests.real.servers import find
 
 PANELS = {
     "timeseries": "TimeSeries",
@@ -26,11 +24,6 @@ type Plain<T> = T extends string ? `${T}`
   : T extends object ? { [K in keyof T]: Plain<T[K]> }
   : T;
 """
-
-
-@pytest.fixture(scope="session")
-def tsc():
-    return _installed(lambda: find("grafana-schema"))
 
 
 def source(dashboard):
@@ -59,13 +52,13 @@ def source(dashboard):
     return "".join(lines)
 
 
-def complaints(tsc, folder, dashboards):
+def complaints(grafana_schema, folder, dashboards):
     names = []
     for key, dashboard in dashboards.items():
         (folder / f"{key}.ts").write_text(source(dashboard), encoding="utf-8")
         names.append(f"{key}.ts")
     done = subprocess.run(
-        [tsc, *names],
+        [grafana_schema, *names],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -78,12 +71,12 @@ def complaints(tsc, folder, dashboards):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_every_dashboard_has_grafanas_types(backend, tsc, tmp_path):
+def test_every_dashboard_has_grafanas_types(backend, grafana_schema, tmp_path):
     dashboards = build(backend=backend)
     for service, tel in (("shop", _shop.tel), ("orders", _orders.tel)):
         own = build(tel, backend=backend, service=service)["own"]
         dashboards[f"own_{service}"] = own
-    assert complaints(tsc, tmp_path, dashboards) == []
+    assert complaints(grafana_schema, tmp_path, dashboards) == []
 
 
 PANEL = ("panels", 1)
@@ -110,12 +103,12 @@ def changed(dashboard, path, value):
     return found
 
 
-def test_what_grafana_does_not_have_is_found(tsc, tmp_path):
+def test_what_grafana_does_not_have_is_found(grafana_schema, tmp_path):
     right = build()["service"]
     broken = {
         f"broken{number}": changed(right, path, value)
         for number, (path, value) in enumerate(BROKEN.items())
     }
-    said = complaints(tsc, tmp_path, broken)
+    said = complaints(grafana_schema, tmp_path, broken)
     found = {line.partition(".ts(")[0] for line in said}
     assert found == {*broken}
