@@ -6,19 +6,25 @@ if TYPE_CHECKING:
     from obs_exporters._http_client import Tls
     from obs_exporters._url import exporter_from_url
     from obs_exporters.console import ConsoleExporter
+    from obs_exporters.graphite import GraphiteExporter
+    from obs_exporters.influxdb import InfluxDBExporter
     from obs_exporters.jsonl import JsonLinesExporter
     from obs_exporters.otel import OTelExporter
     from obs_exporters.otlp import OTLPExporter
     from obs_exporters.prometheus import PrometheusExporter
+    from obs_exporters.statsd import StatsdExporter
     from obs_exporters.syslog import SyslogExporter
     from obs_exporters.zipkin import ZipkinExporter
 
 __all__ = [
     "ConsoleExporter",
+    "GraphiteExporter",
+    "InfluxDBExporter",
     "JsonLinesExporter",
     "OTLPExporter",
     "OTelExporter",
     "PrometheusExporter",
+    "StatsdExporter",
     "SyslogExporter",
     "Tls",
     "ZipkinExporter",
@@ -27,10 +33,13 @@ __all__ = [
 
 _HOME = {
     "ConsoleExporter": "console",
+    "GraphiteExporter": "graphite",
+    "InfluxDBExporter": "influxdb",
     "JsonLinesExporter": "jsonl",
     "OTLPExporter": "otlp",
     "OTelExporter": "otel",
     "PrometheusExporter": "prometheus",
+    "StatsdExporter": "statsd",
     "SyslogExporter": "syslog",
     "Tls": "_http_client",
     "ZipkinExporter": "zipkin",

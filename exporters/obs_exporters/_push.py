@@ -72,6 +72,20 @@ def check_push(
     return found
 
 
+def check_resource_tags(exporter: object, names: object) -> tuple[str, ...]:
+    """Check which attributes of the resource go with every series.
+
+    Raises:
+        DefinitionError: They are no list of names.
+    """
+    is_list = isinstance(names, Iterable) and not isinstance(names, str)
+    found: tuple[object, ...] = tuple(names) if is_list else ("",)  # type: ignore[arg-type]  # is_list
+    if all(isinstance(it, str) and it for it in found):
+        return found  # type: ignore[return-value]  # all are text
+    needs = "names of attributes, as ('host.name',)"
+    raise wrong_argument(exporter, "resource_tags", names, needs)
+
+
 def attempt(make: Callable[P, R], *args: P.args, **named: P.kwargs) -> R | None:
     """Give what a function makes of a record; None where it raises.
 

@@ -1,6 +1,7 @@
 """Series by what a backend calls them: those that it cannot tell apart become one."""
 
 from collections.abc import Callable, Hashable, Iterable
+from operator import add
 from typing import Generic, NamedTuple, TypeVar
 
 from obs.model import HistogramPoint, MetricFamily, NumberPoint, Point
@@ -45,7 +46,10 @@ def series_by(
             there = by_key.setdefault(name, (family, point))
             if there[1] is point:
                 continue
-            both = _sum(*there, family, point)
+            try:
+                both = _sum(*there, family, point)
+            except (ArithmeticError, TypeError):  # no float is as large as 10**400
+                both = None
             if both is None:
                 invalid += 1
             else:
@@ -65,7 +69,7 @@ def _sum(
     if isinstance(first, HistogramPoint) and isinstance(second, HistogramPoint):
         if first.bounds != second.bounds:
             return None
-        buckets = tuple(map(int.__add__, first.buckets, second.buckets))
+        buckets = tuple(map(add, first.buckets, second.buckets))
         count, total = first.count + second.count, first.sum + second.sum
         return first._replace(count=count, sum=total, buckets=buckets)
     return None

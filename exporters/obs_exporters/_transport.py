@@ -20,7 +20,11 @@ from obs_exporters._http_request import host_name
 if TYPE_CHECKING:
     import ssl
 
+IMPORTS = ("encodings.idna",)
+"""What ``getaddrinfo`` imports: named by exporters, so that it is there before lanes are."""
 _LINGER_SECONDS = 1.0
+_KNOWN_SECONDS = 60.0
+"""How long the address of a name is taken as known, where nobody says that it moved."""
 
 
 class Transport(Protocol):
@@ -156,23 +160,29 @@ class Link(Connection):
 class Local:
     """Datagrams over UDP or to a Unix socket; to one that is a stream, bodies as they are.
 
-    A body that failed is gone on with where it stopped, if the same comes again.
+    A body that failed is gone on with where it stopped, if the same comes again. A host's
+    name is resolved again after a failure, and once a minute: nobody tells a sender of
+    datagrams that a server has moved.
 
     Args:
         address: Host and port, or a path.
         messages: Gives the datagrams of a body.
+        framed: What a body becomes in a stream, where that is not itself.
     """
 
     def __init__(
         self,
         address: tuple[str, int] | str,
         messages: Callable[[bytes], Iterable[bytes]],
+        framed: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self.sent = False
         self.refused = 0
         self._address = address
         self._messages = messages
+        self._framed = framed
         self._socket: socket.socket | None = None
+        self._known_until = 0.0
         self._body = b""
         self._done = 0
 
@@ -184,8 +194,9 @@ class Local:
         try:
             link = self._connected(deadline)
             if link.type == socket.SOCK_STREAM:
+                framed = self._framed(body)
                 self.sent = True
-                link.sendall(body)
+                link.sendall(framed)
             else:
                 self._send_each(link, deadline)
         except OSError:
@@ -213,6 +224,7 @@ class Local:
             except ConnectionRefusedError:
                 # It is the answer to the one before.
                 self._done = max(self._done - 1, 0)
+                self.sent = self._done > 0
                 raise
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:  # it would be so for ever
@@ -224,7 +236,7 @@ class Local:
 
     def _connected(self, deadline: float) -> socket.socket:
         link = self._socket
-        if link is not None and link.type == socket.SOCK_STREAM and _has_ended(link):
+        if link is not None and (_has_ended(link) or self._has_moved(link)):
             self.forget()
             link = None
         if link is None:
@@ -237,6 +249,7 @@ class Local:
         if isinstance(self._address, str):
             return _open_path(self._address, left)
         found = socket.getaddrinfo(*self._address, type=socket.SOCK_DGRAM)
+        self._known_until = monotonic() + _KNOWN_SECONDS
         while True:
             family, kind, protocol, _, address = found.pop(0)
             link = socket.socket(family, kind, protocol)
@@ -248,6 +261,16 @@ class Local:
                     raise
             else:
                 return link
+
+    def _has_moved(self, link: socket.socket) -> bool:
+        if isinstance(self._address, str) or monotonic() < self._known_until:
+            return False
+        self._known_until = monotonic() + _KNOWN_SECONDS
+        try:
+            found = socket.getaddrinfo(*self._address, type=socket.SOCK_DGRAM)
+        except OSError:
+            return False  # what is known is better than nothing
+        return link.getpeername() not in [address for *_, address in found]
 
 
 def host_and_port(address: object) -> tuple[str, int | None]:
@@ -278,6 +301,8 @@ def _open_path(path: str, seconds: float) -> socket.socket:
 
 
 def _has_ended(link: socket.socket) -> bool:
+    if link.type != socket.SOCK_STREAM:
+        return False
     link.settimeout(0)
     try:
         return not link.recv(1)

@@ -22,11 +22,15 @@ def exporter_from_url(url: str) -> Exporter:
     | ``otlp://127.0.0.1:4318``, ``otlps://…`` | ``OTLPExporter``, ``?protocol=grpc`` too |
     | ``zipkin://127.0.0.1:9411``, ``zipkins://…`` | ``ZipkinExporter`` |
     | ``syslog://127.0.0.1:514?protocol=tcp``, ``syslog:///dev/log`` | ``SyslogExporter`` |
+    | ``statsd://127.0.0.1:8125?dialect=datadog``, ``statsd:///run/s`` | ``StatsdExporter`` |
+    | ``influxdb://h:8086?bucket=b&token=t``, ``influxdbs://…`` | ``InfluxDBExporter`` |
+    | ``influxdb://user:secret@h:8086?database=d`` | the same, for InfluxDB 1.x |
+    | ``graphite://127.0.0.1:2003?prefix=app&tags=true`` | ``GraphiteExporter`` |
     | ``jsonl:///var/log/app.jsonl``, ``jsonl:-`` | ``JsonLinesExporter``; ``-``: stdout |
     | ``console:``, ``console:-`` | ``ConsoleExporter`` on stderr; ``-``: stdout |
 
     What stands behind ``?`` are keywords of the constructor: ``interval=5&name=other``,
-    several signals as ``signals=metrics,traces``.
+    several signals as ``signals=metrics,traces``, yes and no as ``true`` and ``false``.
 
     Args:
         url: The scheme says which exporter.
@@ -119,15 +123,25 @@ def _zipkin(parts: SplitResult, port: int | None, options: Options) -> Exporter:
 def _syslog(parts: SplitResult, port: int | None, options: Options) -> Exporter:
     from obs_exporters.syslog import SyslogExporter  # noqa: PLC0415 - one shall not cost what all do
 
-    path = unquote(parts.path)
-    if parts.netloc:
-        _no_path(parts)
-        if "@" in parts.netloc:
-            text = "exporter URL: syslog: got a user, needs host and port alone."
-            raise DefinitionError(text)
-        return SyslogExporter(parts.netloc, **options)
-    options.setdefault("protocol", "unix" if path else "udp")
-    return SyslogExporter(path or "127.0.0.1:514", **options)
+    return SyslogExporter(_socket(parts, "127.0.0.1:514", options), **options)
+
+
+def _statsd(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.statsd import StatsdExporter  # noqa: PLC0415 - one shall not cost what all do
+
+    return StatsdExporter(_socket(parts, "127.0.0.1:8125", options), **options)
+
+
+def _influxdb(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.influxdb import InfluxDBExporter  # noqa: PLC0415 - one shall not cost what all do
+
+    return InfluxDBExporter(_http(parts, port, 8086), **options)
+
+
+def _graphite(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.graphite import GraphiteExporter  # noqa: PLC0415 - one shall not cost what all do
+
+    return GraphiteExporter(_address(parts) or "127.0.0.1", **options)
 
 
 def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
@@ -166,6 +180,24 @@ def _http(parts: SplitResult, port: int | None, default: int) -> str:
     return f"{scheme}://{login}{at}{host}:{port}{parts.path}"
 
 
+def _socket(parts: SplitResult, default: str, options: Options) -> str:
+    """Give host and port of a URL or, of one without a host, the path of a Unix socket."""
+    path = unquote(parts.path)
+    if parts.netloc:
+        return _address(parts)
+    options.setdefault("protocol", "unix" if path else "udp")
+    return path or default
+
+
+def _address(parts: SplitResult) -> str:
+    """Give host and port of a URL that has nothing else."""
+    _no_path(parts)
+    if "@" in parts.netloc:
+        text = f"exporter URL: {parts.scheme}: got a user, needs host and port alone."
+        raise DefinitionError(text)
+    return parts.netloc
+
+
 def _no_path(parts: SplitResult) -> None:
     if parts.path not in ("", "/"):
         text = (
@@ -176,14 +208,26 @@ def _no_path(parts: SplitResult) -> None:
 
 
 def _list(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
+    return tuple(text.split(",")) if text else ()
+
+
+def _text_or_true(text: str) -> str | bool:
+    return text if text != "true" else True
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
 
 
 _NEEDS: Mapping[Callable[[str], Any], str] = {
     float: "a number",
     int: "a whole number",
     str: "a text",
+    _text_or_true: "a text",
     _list: "names with commas between them",
+    _boolean: "true or false",
 }
 _PUSH: _Converters = {"interval": float, "timeout": float, "name": str}
 _OTLP: _Converters = {
@@ -201,6 +245,37 @@ _SYSLOG: _Converters = {
     "hostname": str,
     "sd_id": str,
     "max_message_bytes": int,
+}
+_STATSD: _Converters = {
+    **_PUSH,
+    "protocol": str,
+    "dialect": str,
+    "prefix": str,
+    "max_datagram_bytes": int,
+    "resource_tags": _list,
+    "container_id": _text_or_true,
+    "entity_id": str,
+}
+_INFLUXDB: _Converters = {
+    **_PUSH,
+    "bucket": str,
+    "org": str,
+    "token": str,
+    "database": str,
+    "retention_policy": str,
+    "username": str,
+    "password": str,
+    "resource_tags": _list,
+    "temporality": str,
+    "max_bytes": int,
+}
+_GRAPHITE: _Converters = {
+    **_PUSH,
+    "protocol": str,
+    "tags": _boolean,
+    "prefix": str,
+    "resource_tags": _list,
+    "histograms": str,
 }
 _JSONL: _Converters = {
     **_PUSH,
@@ -222,6 +297,10 @@ _KINDS = {
     "zipkin": _Kind(_zipkin, _PUSH),
     "zipkins": _Kind(_zipkin, _PUSH),
     "syslog": _Kind(_syslog, _SYSLOG),
+    "statsd": _Kind(_statsd, _STATSD),
+    "influxdb": _Kind(_influxdb, _INFLUXDB),
+    "influxdbs": _Kind(_influxdb, _INFLUXDB),
+    "graphite": _Kind(_graphite, _GRAPHITE),
     "jsonl": _Kind(_jsonl, _JSONL),
     "console": _Kind(_console, _CONSOLE),
 }

@@ -57,7 +57,8 @@ class PushQueue:
         now: When the lane starts, by the monotonic clock, in seconds.
 
     Attributes:
-        baseline: What a delta counts from: the last snapshot that arrived; None at first.
+        baseline: What a delta counts from: the last snapshot of which something arrived, or
+            may have; None at first.
     """
 
     capacity = 1
@@ -182,9 +183,11 @@ class PushQueue:
     def _may_be_renewed(self, push: Push) -> bool:
         """Whether a later snapshot may take the place of this one.
 
-        Not where that is a delta and a part of this one has arrived: it would count twice.
+        Not where that is a delta and a part of this one has arrived, or may have: it would
+        count twice.
         """
-        return push.snapshot is not None and not (self._is_delta and push.accepted)
+        is_there = push.accepted or push.is_unanswered
+        return push.snapshot is not None and not (self._is_delta and is_there)
 
     def _ended(self) -> None:
         """Count a push of which every body has been answered."""
@@ -196,7 +199,7 @@ class PushQueue:
             self.ledger.unknown += 1
         else:
             self.ledger.delivered += 1
-        if push.accepted:
+        if push.accepted or push.is_unanswered:
             self.baseline = push.snapshot
         self._push = None
 

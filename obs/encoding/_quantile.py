@@ -13,7 +13,7 @@ def quantile(q: float, bounds: Sequence[float], buckets: Sequence[int]) -> float
 
     Args:
         q: From 0 to 1.
-        bounds: B strictly rising upper bounds, at least 0.
+        bounds: B strictly rising upper bounds.
         buckets: B + 1 counts, not cumulative; the last is above all bounds.
 
     Returns:
@@ -32,6 +32,7 @@ def quantile(q: float, bounds: Sequence[float], buckets: Sequence[int]) -> float
         index += 1
     if index == len(bounds):
         return bounds[-1]
-    lower = bounds[index - 1] if index else 0.0
+    # Below zero nobody knows where the first bucket begins.
+    lower = bounds[index - 1] if index else min(0.0, bounds[0])
     share = (rank - (cumulative[index] - buckets[index])) / buckets[index]
     return lower + (bounds[index] - lower) * share

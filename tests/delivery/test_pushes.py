@@ -232,6 +232,32 @@ def test_a_delta_of_which_a_part_arrived_is_sent_to_its_end():
     assert backend.arrived[2:] == [(10, 0), (10, 1)]
 
 
+def test_a_delta_that_may_be_there_is_not_sent_again():
+    queue = queue_of("delta")
+    backend = Backend(queue)
+    backend.counter.inc(1)
+    backend.step(105.0)
+    backend.step(105.0, refused(sent=True))
+    backend.counter.inc(10)
+    backend.step(115.0)
+    backend.step(115.0)
+    assert backend.arrived == [(10, 0)]
+    assert summary(queue) == (1, {"unknown": 1})
+
+
+def test_a_delta_of_which_a_part_may_be_there_is_not_renewed():
+    queue = queue_of("delta")
+    backend = Backend(queue, bodies=2)
+    backend.counter.inc(1)
+    backend.step(105.0)
+    backend.step(105.0, refused(sent=True))
+    backend.step(105.0, down())
+    backend.counter.inc(10)
+    for _ in range(4):
+        backend.step(125.0)
+    assert backend.arrived == [(1, 1), (10, 0), (10, 1)]
+
+
 @given(
     st.lists(
         st.tuples(

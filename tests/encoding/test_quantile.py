@@ -26,6 +26,11 @@ def test_quantile(q, buckets, wanted):
     assert quantile(q, BOUNDS, buckets) == pytest.approx(wanted)
 
 
+def test_a_first_bucket_below_zero_gives_its_bound():
+    assert quantile(0.5, (-2.0, 1.0), (4, 0, 0)) == -2.0
+    assert quantile(0.5, (-2.0, 1.0), (0, 4, 0)) == -0.5
+
+
 def test_quantile_of_nothing_is_nan():
     assert str(quantile(0.5, BOUNDS, (0, 0, 0, 0))) == "nan"
 

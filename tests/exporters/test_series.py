@@ -69,6 +69,27 @@ def test_what_cannot_be_added_leaves_the_first_and_is_counted():
     assert (found.merged, found.invalid) == (0, 3)
 
 
+def test_buckets_that_are_no_integers_add_up_too():
+    families = [
+        histogram(name, (1.0,), [n, 0], 1) for name, n in (("h", 1), ("H", 1.5))
+    ]
+    found = series_by(families, by_lower_name)
+    assert found.by_key["h",][1].buckets == (2.5, 0)
+
+
+def test_numbers_that_have_no_sum_leave_the_first_and_are_counted():
+    families = [
+        numbers("n", "counter", x=1.5),
+        numbers("N", "counter", x=10**400),
+        histogram("h", (1.0,), [1, 0], 1.5),
+        histogram("H", (1.0,), [1, 0], 10**400),
+    ]
+    found = series_by(families, by_lower_name)
+    assert found.by_key["n", "x"][1].value == 1.5
+    assert found.by_key["h",][1].sum == 1.5
+    assert (found.merged, found.invalid) == (0, 2)
+
+
 def test_what_has_no_key_is_counted():
     found = series_by([numbers("n", "counter", x=1, y=2)], lambda *_: None)
     assert found == ({}, 0, 2)

@@ -5,6 +5,8 @@ import pytest
 from obs.errors import DefinitionError
 from obs_exporters import (
     ConsoleExporter,
+    GraphiteExporter,
+    InfluxDBExporter,
     JsonLinesExporter,
     OTLPExporter,
     PrometheusExporter,
@@ -25,6 +27,22 @@ from obs_exporters import (
         ("otlp://c?protocol=grpc", OTLPExporter, "http://c:4317"),
         ("zipkin://127.0.0.1", ZipkinExporter, "http://127.0.0.1:9411/api/v2/spans"),
         ("zipkins://z:1/other", ZipkinExporter, "https://z:1/other"),
+        (
+            "influxdb://?bucket=b",
+            InfluxDBExporter,
+            "http://127.0.0.1:8086', bucket='b'",
+        ),
+        (
+            "influxdbs://h:1/p?database=d",
+            InfluxDBExporter,
+            "https://h:1/p', database='d'",
+        ),
+        (
+            "influxdb://u:p%40@h?database=d",
+            InfluxDBExporter,
+            "http://h:8086', database='d'",
+        ),
+        ("graphite://127.0.0.1:2003?tags=true", GraphiteExporter, "127.0.0.1:2003"),
         ("prometheus://127.0.0.1:9999", PrometheusExporter, "127.0.0.1:9999"),
         ("prometheus://", PrometheusExporter, "127.0.0.1:9464"),
     ],
@@ -45,6 +63,22 @@ def test_keywords_stand_behind_the_question_mark():
     assert exporter.name == "other"
     assert exporter.signals == {"metrics", "logs"}
     assert exporter.delivery[:4] == (5.0, 2.5, 65536, "delta")
+
+
+def test_a_bucket_or_a_database_with_all_that_belongs_to_it():
+    url = (
+        "influxdb://h?org=o&bucket=b&token=s3cret&resource_tags=host.name,service.name"
+    )
+    exporter = exporter_from_url(f"{url}&temporality=delta&max_bytes=65536&interval=5")
+    assert repr(exporter) == "InfluxDBExporter('http://h:8086', bucket='b', org='o')"
+    assert exporter.delivery[:4] == (5.0, 10.0, 65536, "delta")
+    exporter = exporter_from_url(
+        "influxdb://h?database=d&retention_policy=r&username=me&password=s3cret&name=i"
+    )
+    assert exporter.name == "i"
+    assert repr(exporter) == (
+        "InfluxDBExporter('http://h:8086', database='d', retention_policy='r')"
+    )
 
 
 def test_files_and_streams(tmp_path, capfd):
@@ -72,12 +106,14 @@ def test_a_page_with_user_and_password():
         (
             "127.0.0.1",
             "exporter URL: got no scheme, needs one of prometheus, otlp, otlps, zipkin, "
-            "zipkins, syslog, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
+            "zipkins, syslog, statsd, influxdb, influxdbs, graphite, jsonl, console, as in "
+            "'otlp://127.0.0.1:4318'.",
         ),
         (
             "kafka://x",
             "exporter URL: got 'kafka', needs one of prometheus, otlp, otlps, zipkin, "
-            "zipkins, syslog, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
+            "zipkins, syslog, statsd, influxdb, influxdbs, graphite, jsonl, console, as in "
+            "'otlp://127.0.0.1:4318'.",
         ),
         (
             "otlp://x:99999",
@@ -98,6 +134,17 @@ def test_a_page_with_user_and_password():
             "otlp://x:0",
             "exporter 'otlp': url got 'http://x:0', needs http:// or https://, a host, and "
             "no query or fragment, in ASCII.",
+        ),
+        (
+            "influxdb://me:s3cret@h?bucket=b&token=s3cret",
+            "exporter 'influxdb': got more than one of token=, username= with password=, "
+            "and a user in the url. Leave one.",
+        ),
+        (
+            "influxdb://h?bucket=b&tokn=s3cret",
+            "exporter URL: influxdb: option 'tokn' is unknown. There are interval, "
+            "timeout, name, bucket, org, token, database, retention_policy, username, "
+            "password, resource_tags, temporality, max_bytes.",
         ),
         (
             "jsonl:///var/log/app#1.jsonl",

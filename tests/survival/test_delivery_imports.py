@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from obs import Obs
+from tests.exporters.graphite.reader import Lines, Pickles
 from tests.exporters.otlp.grpc_backend import Backend as Grpc
+from tests.faults.modes import answer
 from tests.faults.sink import Sink
 from tests.survival.backends import Backend
 from tests.survival.processes import in_fresh
+
+TARGET = "tests.survival.imports:imported_by_lanes"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +26,10 @@ from tests.survival.processes import in_fresh
         ("otlp", lambda: Sink("503:past")),
         ("otlp", lambda: Sink(tls="good")),
         ("grpc", Grpc),
+        ("influxdb", lambda: Sink("413", tls="good")),
+        ("influxdb", lambda: Sink(answer(422, b"partial write: dropped=1"))),
+        ("graphite", lambda: Lines("tcp")),
+        ("pickle", lambda: Pickles("tcp")),
         ("zipkin", lambda: Sink("503:past", tls="good")),
     ],
 )
@@ -30,14 +38,25 @@ def test_no_lane_imports_what_it_needs_to_reach_a_server(kind, make_server):
         check_imports(kind, server.url)
 
 
+@pytest.mark.parametrize("mode", ["204", "503:past"])
+def test_no_lane_imports_what_the_users_client_needs(mode):
+    with Sink(mode) as server:
+        _, by_lanes = in_fresh(TARGET, "influxdb client", server.url)
+    assert by_lanes == []
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "console"])
 def test_no_lane_imports_what_it_needs_to_write(tmp_path, kind):
     check_imports(kind, str(tmp_path))
 
 
+@pytest.mark.parametrize("kind", ["statsd", "syslog", "syslog-tls"])
+def test_no_lane_imports_what_it_needs_to_resolve_a_name(kind):
+    check_imports(kind, "localhost:9")
+
+
 def check_imports(kind: str, where: str) -> None:
-    target = "tests.survival.imports:imported_by_lanes"
-    constructed, by_lanes = in_fresh(target, kind, where)
+    constructed, by_lanes = in_fresh(TARGET, kind, where)
     assert (constructed, by_lanes) == ([], [])
 
 

@@ -9,7 +9,13 @@ from obs.errors import ExportFailed
 from obs.model import Ack, Batch, Delivery, Payload
 from obs_exporters._http_connection import Tls, check_tls, reason_of
 from obs_exporters._push import attempt, check_push, divided, wrong_argument
-from obs_exporters._transport import Local, Stream, Transport, host_and_port
+from obs_exporters._transport import (
+    IMPORTS,
+    Local,
+    Stream,
+    Transport,
+    host_and_port,
+)
 from obs_exporters.syslog._message import (
     FACILITIES,
     Sender,
@@ -116,6 +122,7 @@ class SyslogExporter:
         self._sender = Sender(FACILITIES.index(facility), "", sd_id, most)
         self._names = hostname, app_name
         self._transport = _transport(name, address, protocol, tls)
+        self.imports = (*IMPORTS, "ssl") if protocol == "tls" else IMPORTS
         self._shown = f"{protocol}://{address}"
         on_fork(self)
 

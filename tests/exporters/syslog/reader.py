@@ -78,11 +78,21 @@ class Server:
     """A syslog server in a block: ``udp``, ``tcp``, ``unix`` or ``unix-stream``.
 
     ``pause`` is seconds between the handshake and the first read, with a small window.
-    ``mode`` is ``ok``, ``never_read`` or ``reset`` (at the first byte).
+    ``mode`` is ``ok``, ``never_read`` or ``reset`` (at the first byte). ``frames`` gives the
+    messages of a stream's bytes, and what is left of these.
     """
 
-    def __init__(self, kind, path="", context=None, address=("127.0.0.1", 0), pause=0):
+    def __init__(
+        self,
+        kind,
+        path="",
+        context=None,
+        address=("127.0.0.1", 0),
+        pause=0,
+        frames=frames,
+    ):
         self.kind, self.path, self.context = kind, str(path), context
+        self.frames = frames
         self.messages, self.broken, self.connections, self.ended = [], [], 0, 0
         self.mode, self.pause = "ok", pause
         is_unix = kind.startswith("unix")
@@ -156,7 +166,7 @@ class Server:
                     part = b"" if self.mode == "hang_up" else peer.recv(65536)
                     if not part:
                         break
-                    found, data = frames(data + part)
+                    found, data = self.frames(data + part)
                     self.messages += found
             except OSError as error:
                 self.broken.append(error)
