@@ -5,6 +5,8 @@
     _service.py     _runtime.py _telemetry.py _fleet.py _own.py: the dashboards
     _grafana.py     _panels.py _units.py: how Grafana stores them
     _prometheus.py  _promql.py: how Prometheus is asked
+    _influxdb.py    _influxql.py: how InfluxDB is
+    _graphite.py    how Graphite is
     _rules.py       recording rules and alerts
     _files.py       all of it as files
 

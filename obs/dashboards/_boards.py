@@ -22,6 +22,7 @@ class Panel(NamedTuple):
         width: Of 24 columns.
         line: Where a line marks the limit between good and bad.
         whole: Whether the largest value that there can be is 1.
+        otherwise: What stands in its place where the backend can answer nothing of it.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Panel(NamedTuple):
     width: int = 0
     line: float | None = None
     whole: bool = False
+    otherwise: "Panel | None" = None
 
 
 class Row(NamedTuple):

@@ -6,6 +6,8 @@ from typing import Any, Protocol, TypeAlias
 
 from obs.dashboards._fleet import FLEET_BOARD
 from obs.dashboards._grafana import Backend, dashboard, uid_of
+from obs.dashboards._graphite import GraphiteBackend
+from obs.dashboards._influxdb import InfluxDBBackend
 from obs.dashboards._own import own_board
 from obs.dashboards._prometheus import PrometheusBackend
 from obs.dashboards._rules import DEFAULT_OBJECTIVE, rules
@@ -19,7 +21,10 @@ from obs.model import Snapshot
 Json: TypeAlias = dict[str, Any]
 
 BOARDS = (SERVICE_BOARD, RUNTIME_BOARD, TELEMETRY_BOARD, FLEET_BOARD)
-BACKENDS: Mapping[str, Backend] = {"prometheus": PrometheusBackend()}
+BACKENDS: Mapping[str, Backend] = {
+    backend.name: backend
+    for backend in (PrometheusBackend(), InfluxDBBackend(), GraphiteBackend())
+}
 """By what ``--for`` calls them."""
 FOLDER = "/var/lib/grafana/dashboards/obs"
 """Where Grafana looks for the dashboards, as the provisioning file says."""

@@ -32,6 +32,12 @@ _WHO = Row(
             [Instances((SERVICE, "service.version"))],
             "areas",
             "How many instances run which version.",
+            otherwise=Panel(
+                "Instances by service",
+                [Instances((SERVICE,))],
+                "areas",
+                "How many instances there are.",
+            ),
         ),
         Panel(
             "Instances by interpreter",

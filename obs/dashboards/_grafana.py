@@ -29,13 +29,19 @@ class Backend(Protocol):
     Attributes:
         name: What ``--for`` calls it.
         datasource: What Grafana calls its kind of data source.
+        interval: How long a step of a graph is at least; empty where Grafana knows.
     """
 
     name: str
     datasource: str
+    interval: str
 
     def variables(self, choosers: tuple[Chooser, ...]) -> list[Json]:
-        """Give name and query of what can be chosen; the service is the first."""
+        """Give what can be chosen, as it differs from others; the service is the first."""
+        ...
+
+    def service(self, name: str) -> str:
+        """Give how a service of this name is called there."""
         ...
 
     def target(self, query: Query, text: str, draw: Draw) -> Json | None:
@@ -119,7 +125,8 @@ def _variables(board: Board, backend: Backend, service: str) -> list[Json]:
     # the other kinds of process have metrics of the same names.
     found[0]["includeAll"] = board.key == "fleet"
     if service:
-        found[0]["current"] = {"selected": True, "text": [service], "value": [service]}
+        name = backend.service(service)
+        found[0]["current"] = {"selected": True, "text": [name], "value": [name]}
     return [source, *found]
 
 
@@ -149,11 +156,7 @@ def _datasource(backend: Backend) -> Json:
 def _panels(board: Board, backend: Backend) -> Iterator[Json]:
     number, top = 1, 0
     for row in board.rows:
-        found = [
-            (panel, targets)
-            for panel in row.panels
-            if (targets := _targets(panel, backend))
-        ]
+        found = [it for panel in row.panels for it in _answered(panel, backend)]
         if not found:
             continue
         yield row_json(row.title, number, top)
@@ -164,9 +167,19 @@ def _panels(board: Board, backend: Backend) -> Iterator[Json]:
             if left + width > COLUMNS:
                 left, top, height = 0, top + height, 0
             place = {"x": left, "y": top, "w": width, "h": tall}
-            yield panel_json(panel, number, place, _datasource(backend), targets)
+            drawn = panel_json(panel, number, place, _datasource(backend), targets)
+            yield drawn | ({"interval": backend.interval} if backend.interval else {})
             number, left, height = number + 1, left + width, max(height, tall)
         top += height
+
+
+def _answered(panel: Panel, backend: Backend) -> Iterator[tuple[Panel, list[Json]]]:
+    """Give a panel with what it asks, or what stands in its place, or nothing."""
+    targets = _targets(panel, backend)
+    if targets:
+        yield panel, targets
+    elif panel.otherwise is not None:
+        yield from _answered(panel.otherwise, backend)
 
 
 def _targets(panel: Panel, backend: Backend) -> list[Json]:

@@ -17,6 +17,7 @@ class Metric(NamedTuple):
         unit: A UCUM unit.
         help: What it measures.
         labels: Its label names.
+        bounds: Of a histogram, the upper bounds.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Metric(NamedTuple):
     unit: str
     help: str
     labels: tuple[str, ...]
+    bounds: tuple[float, ...] = ()
 
     def has(self, labels: Iterable[str]) -> bool:
         """Whether all these are labels of it, or say whose series it is."""
@@ -39,11 +41,14 @@ INSTANCE = "instance"
 def builtin(name: str) -> Metric:
     """Give a metric of the catalogue."""
     found = CATALOG[name]
-    return Metric(found.name, found.kind, found.unit, found.help, found.labels)
+    bounds = found.bounds if found.kind == "histogram" else ()
+    return Metric(*found[:5], bounds)
 
 
 def metric_of(family: MetricFamily) -> Metric:
     """Give the metric whose series a family holds."""
     names = [name for block in family.blocks for name in block.label_names]
     labels = tuple(dict.fromkeys(name for name in names if name != OVERFLOW_LABEL))
-    return Metric(family.name, family.kind, family.unit, family.help, labels)
+    return Metric(
+        family.name, family.kind, family.unit, family.help, labels, family.bounds
+    )

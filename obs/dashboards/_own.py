@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from obs.catalog import CATALOG
 from obs.dashboards._boards import Board, Panel, Row
 from obs.dashboards._metric import INSTANCE, SERVICE, Metric, metric_of
-from obs.dashboards._queries import Count, Extreme, Heat, Last, Quantile, Rate
+from obs.dashboards._queries import Count, Extreme, Heat, Last, Mean, Quantile, Rate
 from obs.model import MetricFamily
 
 _OPERATION = "operation.duration"
@@ -66,7 +66,8 @@ def _panels(metric: Metric) -> Iterator[Panel]:
         case "histogram":
             parts = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
             quantiles = [(Quantile(metric, part), text) for part, text in parts]
-            yield Panel(name, quantiles, width=12)
+            mean = Panel(name, [(Mean(metric), "mean")], width=12)
+            yield Panel(name, quantiles, width=12, otherwise=mean)
             yield Panel(f"{name}: all values", [Heat(metric)], "heat", width=12)
         case _:
             yield Panel(name, [Count(metric, by)], "bars", width=24)

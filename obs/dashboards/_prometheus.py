@@ -34,10 +34,12 @@ class PrometheusBackend:
     Attributes:
         name: What ``--for`` calls it.
         datasource: What Grafana calls it.
+        interval: Of steps: Grafana knows it from the data source.
     """
 
     name = "prometheus"
     datasource = "prometheus"
+    interval = ""
 
     def __init__(self) -> None:
         mine = matchers_of(_EVERYWHERE, {SERVICE: CHOSEN, INSTANCE: CHOSEN})
@@ -54,6 +56,10 @@ class PrometheusBackend:
             for label, metric in choosers
         ]
         return [_variable(metric, names, series) for metric, names, series in found]
+
+    def service(self, name: str) -> str:
+        """Give the job of a service."""
+        return name
 
     def target(self, query: Query, text: str, draw: Draw) -> dict[str, Any] | None:
         """Give a query as Grafana stores it, or None if it cannot be asked.

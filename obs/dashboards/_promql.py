@@ -16,6 +16,7 @@ from obs.dashboards._queries import (
     Heat,
     Instances,
     Last,
+    Mean,
     Outlier,
     Quantile,
     Query,
@@ -68,11 +69,7 @@ class PromQL:
 
     @write.register
     def _(self, query: Rate) -> str:
-        rate = self._increase("rate", query.metric, query.by, query.where, self._step)
-        if query.beside is None:
-            return rate
-        beside = self._increase("rate", query.beside, query.by, ALL, self._step)
-        return f"{rate} or {beside} * 0"
+        return self._increase("rate", query.metric, query.by, query.where, self._step)
 
     @write.register
     def _(self, query: Share) -> str:
@@ -87,9 +84,6 @@ class PromQL:
     def _(self, query: Total) -> str:
         metric, by = query.metric, query.by
         total = self._increase("increase", metric, by, query.where, self._shown)
-        if query.beside is not None:
-            beside = self._increase("increase", query.beside, by, ALL, self._shown)
-            total = f"{total} or {beside} * 0"
         return f"topk({query.most}, {total})" if query.most else total
 
     @write.register
@@ -102,6 +96,11 @@ class PromQL:
         names = (*labels_of(query.metric, query.by), "le")
         text = f"histogram_quantile({query.part:g}, {_folded('sum', names, growth)})"
         return f"topk({query.most}, {text})" if query.most else text
+
+    @write.register
+    def _(self, query: Mean) -> str:
+        metric, by, where = query
+        return f"{self.write(Sum(metric, by, where))} / {self.write(Rate(*query))}"
 
     @write.register
     def _(self, query: Heat) -> str:

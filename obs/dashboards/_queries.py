@@ -25,17 +25,11 @@ ALL: Where = {}
 
 
 class Rate(NamedTuple):
-    """How much a counter grows in a second, or how many values a histogram gets.
-
-    Attributes:
-        beside: A metric with the same labels whose lines are there, at 0, where this one
-            has none: it counts what may never happen.
-    """
+    """How much a counter grows in a second, or how many values a histogram gets."""
 
     metric: Metric
     by: tuple[str, ...] = ()
     where: Where = ALL
-    beside: Metric | None = None
 
 
 class Share(NamedTuple):
@@ -54,7 +48,6 @@ class Total(NamedTuple):
     by: tuple[str, ...] = ()
     where: Where = ALL
     most: int = 0
-    beside: Metric | None = None
 
 
 class Quantile(NamedTuple):
@@ -69,6 +62,14 @@ class Quantile(NamedTuple):
     by: tuple[str, ...] = ()
     where: Where = ALL
     most: int = 0
+
+
+class Mean(NamedTuple):
+    """The mean of the values that a histogram gets."""
+
+    metric: Metric
+    by: tuple[str, ...] = ()
+    where: Where = ALL
 
 
 class Heat(NamedTuple):
@@ -163,6 +164,7 @@ Query: TypeAlias = (
     | Share
     | Total
     | Quantile
+    | Mean
     | Heat
     | Sum
     | Last
@@ -186,8 +188,6 @@ def metrics_of(query: Query) -> list[Metric]:
             return metrics_of(inner)
         case Instances() | Reached():
             return []
-        case Rate(metric, _, _, beside) | Total(metric, beside=beside):
-            return [metric] if beside is None else [metric, beside]
         case _:
             return [query.metric]
 

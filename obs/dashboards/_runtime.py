@@ -7,6 +7,7 @@ from obs.dashboards._queries import (
     Changes,
     Heat,
     Last,
+    Mean,
     Quantile,
     Rate,
     Ratio,
@@ -37,6 +38,9 @@ _PROCESS = Row(
             help="Open file descriptors, of those that may be open.",
             line=0.9,
             whole=True,
+            otherwise=Panel(
+                "File descriptors that may be open", [Last(_FD_LIMIT, _EACH)]
+            ),
         ),
         Panel("Threads", [Last(builtin("process.thread.count"), _EACH)]),
     ],
@@ -65,6 +69,7 @@ _GC = Row(
                 (Quantile(_PAUSE, 0.95), "p95"),
                 (Quantile(_PAUSE, 0.99), "p99"),
             ],
+            otherwise=Panel("Mean pause", [(Mean(_PAUSE), "mean")]),
         ),
         Panel(
             "Time in pauses",

@@ -7,6 +7,7 @@ from obs.dashboards._queries import (
     CHOSEN,
     Heat,
     Last,
+    Mean,
     Quantile,
     Rate,
     Share,
@@ -40,6 +41,12 @@ _OVERVIEW = Row(
             [Quantile(_DURATION, 0.95, where=_MINE)],
             "stat",
             "95 of 100 calls took less.",
+            otherwise=Panel(
+                "Mean duration",
+                [Mean(_DURATION, where=_MINE)],
+                "stat",
+                "How long a call takes in the mean.",
+            ),
         ),
         Panel("In flight", [Last(_IN_FLIGHT, where=_MINE)], "stat"),
     ],
@@ -85,18 +92,32 @@ _LATENCY = Row(
     "Latency",
     [
         Panel(
-            "Latency", _QUANTILES, help="Below which 50, 95 and 99 of 100 calls stay."
+            "Latency",
+            _QUANTILES,
+            help="Below which 50, 95 and 99 of 100 calls stay.",
+            otherwise=Panel(
+                "Mean duration of all calls", [(Mean(_DURATION, where=_MINE), "mean")]
+            ),
         ),
         Panel(
             "p95 by operation",
             [Quantile(_DURATION, 0.95, _BY, _MINE)],
             help="95 of 100 calls of each operation took less.",
+            otherwise=Panel(
+                "Mean duration by operation", [Mean(_DURATION, _BY, _MINE)]
+            ),
         ),
         Panel(
             "Slowest operations",
             [Quantile(_DURATION, 0.95, _BY, _MINE, most=10)],
             "bars",
             "The 95th percentile of each operation over the time shown.",
+            otherwise=Panel(
+                "Slowest operations in the mean",
+                [Mean(_DURATION, _BY, _MINE)],
+                "bars",
+                "How long a call of each operation took in the mean, at the end.",
+            ),
         ),
         Panel(
             "Latency of all calls",

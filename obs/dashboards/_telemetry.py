@@ -2,7 +2,7 @@
 
 from obs.dashboards._boards import Board, Panel, Row
 from obs.dashboards._metric import INSTANCE, SERVICE, builtin
-from obs.dashboards._queries import Last, Quantile, Rate, Ratio, Total
+from obs.dashboards._queries import Last, Mean, Quantile, Rate, Ratio, Total
 
 _EXPORTED = builtin("obs.exported")
 _REJECTED = builtin("obs.rejected")
@@ -25,7 +25,7 @@ _OVERVIEW = Row(
         ),
         Panel(
             "Rejected",
-            [Total(_REJECTED, beside=_EXPORTED)],
+            [Total(_REJECTED)],
             "stat",
             "How many records backends refused in the time shown.",
         ),
@@ -59,8 +59,8 @@ _DELIVERED = Row(
             "Delivered, rejected, unknown",
             [
                 (Rate(_EXPORTED, _LANE), "delivered"),
-                (Rate(_REJECTED, _LANE, beside=_EXPORTED), "rejected"),
-                (Rate(_UNKNOWN, _LANE, beside=_EXPORTED), "unknown"),
+                (Rate(_REJECTED, _LANE), "rejected"),
+                (Rate(_UNKNOWN, _LANE), "unknown"),
             ],
             help="Records per second that were acknowledged, refused, or never answered.",
         ),
@@ -70,6 +70,7 @@ _DELIVERED = Row(
                 (Quantile(_DURATION, 0.5, _LANE), "p50"),
                 (Quantile(_DURATION, 0.95, _LANE), "p95"),
             ],
+            otherwise=Panel("Mean export time", [Mean(_DURATION, _LANE)]),
         ),
         Panel(
             "Queues",

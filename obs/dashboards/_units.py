@@ -6,6 +6,7 @@ from obs.dashboards._queries import (
     Extreme,
     Heat,
     Last,
+    Mean,
     Outlier,
     Quantile,
     Query,
@@ -53,7 +54,7 @@ def unit_of(query: Query) -> str:
     match query:
         case Share() | Ratio() | Reached():
             return SHARE
-        case Quantile() | Heat() | Last() | Extreme():
+        case Quantile() | Mean() | Heat() | Last() | Extreme():
             return grafana_unit(query.metric)
         case Rate():
             return _rate_unit(query.metric)

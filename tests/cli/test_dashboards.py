@@ -87,7 +87,8 @@ def test_what_was_there_is_replaced(tmp_path, app):
     [
         (
             ("--for", "influx", "--out", "x"),
-            "argument --for: there are no dashboards for 'influx', only for prometheus",
+            "argument --for: there are no dashboards for 'influx', only for prometheus, "
+            "influxdb, graphite",
         ),
         (("--for", "prometheus"), "the following arguments are required: --out"),
         (("--out", "x"), "the following arguments are required: --for"),

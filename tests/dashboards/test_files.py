@@ -11,7 +11,9 @@ from obs.errors import DefinitionError
 
 
 def test_a_backend_that_there_is_not_is_refused():
-    text = "dashboards: backend got 'influx', needs one of prometheus."
+    text = (
+        "dashboards: backend got 'influx', needs one of prometheus, influxdb, graphite."
+    )
     with pytest.raises(DefinitionError, match=f"^{re.escape(text)}$"):
         build(backend="influx")
     with pytest.raises(DefinitionError, match=r"^dashboards: backend got \['x'\], "):

@@ -8,9 +8,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from obs._obs import Obs
-from obs.dashboards import build
+from obs.dashboards import BACKENDS, build
 from obs.dashboards._grafana import uid_of
-from tests.dashboards.linter import hinders_import, lint, panels_of, targets_of
+from tests.dashboards.linter import hinders_import, lint, panels_of
 
 NOT_IN_GRAFANA = ("auto", "auto_count", "auto_min")
 """What the SDK adds to each variable, and the types of Grafana 11.6 do not have."""
@@ -26,7 +26,15 @@ def instance():
     return tel
 
 
-ALL = [*build().items(), *build(instance(), service="checkout").items()]
+ALL = [
+    (backend, board)
+    for backend in BACKENDS
+    for boards in (
+        build(backend=backend),
+        build(instance(), backend=backend, service="checkout"),
+    )
+    for board in boards.values()
+]
 
 
 @pytest.fixture(params=ALL, ids=lambda it: f"{it[0]}-{it[1]['uid']}")
@@ -38,8 +46,17 @@ def test_it_can_be_imported(dashboard):
     assert list(hinders_import(dashboard)) == []
 
 
-def test_it_keeps_the_linters_rules(dashboard):
-    assert lint(dashboard) == []
+def test_those_of_prometheus_keep_the_linters_rules():
+    for backend, board in ALL:
+        if backend == "prometheus":
+            assert lint(board) == [], board["title"]
+
+
+def test_every_panel_has_a_title_and_a_help(dashboard):
+    for panel in panels_of(dashboard):
+        assert panel["title"]
+        assert panel["description"]
+        assert panel["datasource"] == dashboard["templating"]["list"][1]["datasource"]
 
 
 def test_it_is_the_same_after_a_round_trip_through_grafanas_own_types(dashboard):
@@ -55,9 +72,10 @@ def test_it_is_json(dashboard):
     assert json.loads(json.dumps(dashboard, allow_nan=False)) == dashboard
 
 
-def test_its_uid_and_that_of_each_other_differ():
-    uids = [board["uid"] for _, board in ALL]
-    assert len({*uids}) == len(uids)
+def test_the_uids_of_one_backend_differ():
+    for backend in BACKENDS:
+        uids = [board["uid"] for name, board in ALL if name == backend]
+        assert len({*uids}) == len(uids) == 9
 
 
 def test_the_others_are_a_click_away(dashboard):
@@ -177,12 +195,35 @@ def test_what_hinders_an_import_is_found(path, value, says):
 
 def test_nothing_is_asked_twice_in_one_panel(dashboard):
     for panel in panels_of(dashboard):
-        asked = [target["expr"] for target in panel["targets"]]
-        assert len({*asked}) == len(asked)
+        asked = [
+            {key: value for key, value in target.items() if key != "refId"}
+            for target in panel["targets"]
+        ]
+        assert all(asked.count(each) == 1 for each in asked)
 
 
-def test_each_line_has_a_name_of_its_own(dashboard):
-    for target in targets_of(dashboard):
-        by = target["expr"].count(" by (") and target["format"] == "time_series"
-        if by and "quantile by" not in target["expr"]:
-            assert target["legendFormat"] or "(le)" in target["expr"]
+def test_what_prometheus_alone_can_answer_has_something_else_in_its_place():
+    titles = {
+        backend: [
+            panel["title"] for panel in panels_of(build(backend=backend)["service"])
+        ]
+        for backend in BACKENDS
+    }
+    assert "p95 by operation" in titles["prometheus"]
+    assert "Mean duration by operation" not in titles["prometheus"]
+    assert "p95 by operation" not in titles["influxdb"]
+    assert "Mean duration by operation" in titles["influxdb"]
+    assert "p95 by operation" in titles["graphite"]
+
+
+def test_a_row_without_panels_is_no_row():
+    rows = [it["title"] for it in build()["fleet"]["panels"] if it["type"] == "row"]
+    assert rows == ["Instances", "Outliers"]
+    graphite = build(backend="graphite")["fleet"]["panels"]
+    assert [it["title"] for it in graphite if it["type"] == "row"] == ["Instances"]
+
+
+def test_steps_are_as_long_as_pushes_are_apart():
+    for backend, board in ALL:
+        intervals = {panel.get("interval") for panel in panels_of(board)}
+        assert intervals == {"10s" if backend == "influxdb" else None}

@@ -15,6 +15,7 @@ from obs.dashboards._queries import (
     Heat,
     Instances,
     Last,
+    Mean,
     Outlier,
     Quantile,
     Rate,
@@ -31,7 +32,6 @@ from obs_exporters.prometheus._names import page_name
 
 WAIT = Metric("charge.wait", "histogram", "s", "Waiting.", ("provider.name",))
 PLACED = Metric("orders.placed", "counter", "{order}", "Orders.", ("channel",))
-LOST = Metric("orders.lost", "counter", "", "Orders.", ("channel",))
 CARTS = Metric("carts.open", "updown", "", "Carts.", ())
 ROOM = Metric("carts.room", "gauge", "", "Carts.", ())
 GC = builtin("cpython.gc.collections")
@@ -56,11 +56,6 @@ CASES = [
         f"sum by (generation) (rate(python_gc_collections_total{{{P}}}[5m]))",
     ),
     (
-        Rate(LOST, ("channel",), beside=PLACED),
-        f"sum by (channel) (rate(orders_lost_total{{{P}}}[5m])) or "
-        f"sum by (channel) (rate({PLACES}[5m])) * 0",
-    ),
-    (
         Rate(PLACED, where={"channel": But("web")}),
         f'sum(rate(orders_placed_total{{{P}, channel!="web"}}[5m]))',
     ),
@@ -77,11 +72,6 @@ CASES = [
         f"topk(3, sum by (channel) (increase({PLACES}[1d])))",
     ),
     (
-        Total(LOST, beside=PLACED),
-        f"sum(increase(orders_lost_total{{{P}}}[1d])) or "
-        f"sum(increase({PLACES}[1d])) * 0",
-    ),
-    (
         Quantile(WAIT, 0.95, ("provider.name",)),
         "histogram_quantile(0.95, sum by (provider_name, le) "
         f"(rate(charge_wait_seconds_bucket{{{P}}}[5m])))",
@@ -90,6 +80,12 @@ CASES = [
         Quantile(WAIT, 0.5, most=2),
         "topk(2, histogram_quantile(0.5, sum by (le) "
         f"(increase(charge_wait_seconds_bucket{{{P}}}[1d]))))",
+    ),
+    (
+        Mean(WAIT, ("provider.name",), {"provider.name": "x"}),
+        f"sum by (provider_name) (rate(charge_wait_seconds_sum{{{P}, "
+        'provider_name="x"}[5m])) / sum by (provider_name) '
+        f'(rate(charge_wait_seconds_count{{{P}, provider_name="x"}}[5m]))',
     ),
     (
         Heat(WAIT),
@@ -172,10 +168,8 @@ def test_a_label_that_a_metric_does_not_have_is_refused(query):
 
 
 def test_what_a_query_reads_and_how_its_lines_differ():
-    query = Outlier(Ratio(Rate(LOST, ("channel",), beside=PLACED), Last(CARTS)))
-    assert metrics_of(query) == [LOST, PLACED, CARTS]
+    query = Outlier(Ratio(Rate(PLACED, ("channel",)), Last(CARTS)))
+    assert metrics_of(query) == [PLACED, CARTS]
     assert lines_of(query) == ("channel",)
-    assert metrics_of(Total(LOST, beside=PLACED)) == [LOST, PLACED]
-    assert metrics_of(Total(LOST)) == [LOST]
     assert metrics_of(Instances()) == []
     assert lines_of(Heat(WAIT)) == lines_of(Extreme(CARTS, "min")) == ()

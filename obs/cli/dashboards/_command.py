@@ -29,7 +29,7 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         dest="backend",
         metavar="BACKEND",
         type=_backend,
-        help="whom the dashboards ask: prometheus",
+        help="whom the dashboards ask: prometheus, influxdb or graphite",
     )
     parser.add_argument(
         "--service",
