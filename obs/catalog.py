@@ -128,40 +128,41 @@ _ALL = (
         ("slo", "outcome"),
     ),
     Builtin("log.records", "counter", "", "Log records.", ("level", "logger")),
-    # The process
+    # The process; in the words of Prometheus's own clients, as whoever puts two pages
+    # together (node_exporter) drops series of one name with another text.
     Builtin(
         "process.cpu.time",
         "counter",
         "s",
-        "User and system CPU time of the process.",
+        "Total user and system CPU time spent in seconds.",
         prometheus="process_cpu_seconds",
     ),
     Builtin(
         "process.memory.usage",
         "updown",
         "By",
-        "Resident memory of the process.",
+        "Resident memory size in bytes.",
         prometheus="process_resident_memory_bytes",
     ),
     Builtin(
         "process.memory.virtual",
         "updown",
         "By",
-        "Virtual memory of the process.",
+        "Virtual memory size in bytes.",
         prometheus="process_virtual_memory_bytes",
     ),
     Builtin(
         "process.unix.file_descriptor.count",
         "updown",
         "{file_descriptor}",
-        "Open file descriptors.",
+        "Number of open file descriptors.",
         prometheus="process_open_fds",
     ),
     Builtin(
         "process.unix.file_descriptor.limit",
         "updown",
         "{file_descriptor}",
-        "How many file descriptors may be open.",
+        "Maximum number of open file descriptors.",
         prometheus="process_max_fds",
     ),
     Builtin(
@@ -175,7 +176,7 @@ _ALL = (
         "process.start_time",
         "gauge",
         "s",
-        "When the process started, in seconds since the epoch.",
+        "Start time of the process since unix epoch in seconds.",
     ),
     Builtin(
         "process.uptime",

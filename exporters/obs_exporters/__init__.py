@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from obs_exporters._combinators import filtered, renamed
     from obs_exporters._http_client import Tls
     from obs_exporters._url import exporter_from_url
     from obs_exporters.console import ConsoleExporter
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from obs_exporters.otel import OTelExporter
     from obs_exporters.otlp import OTLPExporter
     from obs_exporters.prometheus import PrometheusExporter
+    from obs_exporters.prometheus._gateway import PushgatewayExporter
+    from obs_exporters.prometheus._textfile import TextfileExporter
     from obs_exporters.statsd import StatsdExporter
     from obs_exporters.syslog import SyslogExporter
     from obs_exporters.zipkin import ZipkinExporter
@@ -24,11 +27,15 @@ __all__ = [
     "OTLPExporter",
     "OTelExporter",
     "PrometheusExporter",
+    "PushgatewayExporter",
     "StatsdExporter",
     "SyslogExporter",
+    "TextfileExporter",
     "Tls",
     "ZipkinExporter",
     "exporter_from_url",
+    "filtered",
+    "renamed",
 ]
 
 _HOME = {
@@ -39,11 +46,15 @@ _HOME = {
     "OTLPExporter": "otlp",
     "OTelExporter": "otel",
     "PrometheusExporter": "prometheus",
+    "PushgatewayExporter": "prometheus._gateway",
     "StatsdExporter": "statsd",
     "SyslogExporter": "syslog",
+    "TextfileExporter": "prometheus._textfile",
     "Tls": "_http_client",
     "ZipkinExporter": "zipkin",
     "exporter_from_url": "_url",
+    "filtered": "_combinators",
+    "renamed": "_combinators",
 }
 
 

@@ -57,7 +57,7 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class HttpClient:
-    """Posts to one URL over one connection, which is kept while the backend keeps it.
+    """Sends to one URL over one connection, which is kept while the backend keeps it.
 
     It follows no redirect, takes no proxy from the environment and unpacks no answer.
     Constructing opens nothing and imports neither ``ssl`` nor ``http.client``.
@@ -107,9 +107,22 @@ class HttpClient:
     def post(
         self, path: str, body: bytes, headers: Mapping[str, str], deadline: float
     ) -> Answer:
+        """Send a POST; see ``request``."""
+        return self.request("POST", path, body, headers, deadline)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        deadline: float,
+    ) -> Answer:
         """Send one request and read its answer, whatever its status.
 
         Args:
+            method: One that may be sent twice: a connection that the backend had closed
+                is opened anew.
             path: What to add to the URL's own path, a query included.
             body: All of it.
             headers: Of this request; they go before those of the client.
@@ -118,7 +131,7 @@ class HttpClient:
         Raises:
             ExportFailed: There was no answer in time; it may be tried again.
         """
-        request = self._request(path, body, headers)
+        request = self._request(method, path, body, headers)
         was_sent = False
         connection = self._living_connection()
         while True:
@@ -196,7 +209,9 @@ class HttpClient:
             self._context = make_context(self._tls or Tls())
         return self._context
 
-    def _request(self, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+    def _request(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> bytes:
         address = self._address
         base = address.path.rstrip("/") if path.startswith("/") else address.path
         target = base + path
@@ -208,7 +223,7 @@ class HttpClient:
         wrong = wrong_header(merged.items())
         if wrong:
             raise self._failure(wrong)
-        lines = [f"POST {target} HTTP/1.1"]
+        lines = [f"{method} {target} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in merged.items()]
         lines += [f"content-length: {len(body)}", "", ""]
         return "\r\n".join(lines).encode("latin-1") + body

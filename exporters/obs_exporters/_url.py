@@ -19,6 +19,8 @@ def exporter_from_url(url: str) -> Exporter:
     | URL | gives |
     |---|---|
     | ``prometheus://127.0.0.1:9464`` | ``PrometheusExporter`` with a server of its own |
+    | ``pushgateway://127.0.0.1?job=app``, ``pushgateways://…`` | ``PushgatewayExporter`` |
+    | ``textfile:///var/lib/node_exporter/app.prom`` | ``TextfileExporter`` |
     | ``otlp://127.0.0.1:4318``, ``otlps://…`` | ``OTLPExporter``, ``?protocol=grpc`` too |
     | ``zipkin://127.0.0.1:9411``, ``zipkins://…`` | ``ZipkinExporter`` |
     | ``syslog://127.0.0.1:514?protocol=tcp``, ``syslog:///dev/log`` | ``SyslogExporter`` |
@@ -105,6 +107,28 @@ def _prometheus(parts: SplitResult, port: int | None, options: Options) -> Expor
         user, password = unquote(parts.username), unquote(parts.password or "")
         options["basic_auth"] = (user, password)
     return PrometheusExporter(**options)
+
+
+def _pushgateway(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.prometheus._gateway import PushgatewayExporter  # noqa: PLC0415 - one shall not cost what all do
+
+    if "job" not in options:
+        text = f"exporter URL: {parts.scheme}: the job is missing. Write ?job=..."
+        raise DefinitionError(text)
+    return PushgatewayExporter(_http(parts, port, 9091), **options)
+
+
+def _textfile(parts: SplitResult, port: int | None, options: Options) -> Exporter:
+    from obs_exporters.prometheus._textfile import TextfileExporter  # noqa: PLC0415 - one shall not cost what all do
+
+    path = unquote(parts.path)
+    if parts.netloc:
+        text = (
+            f"exporter URL: textfile: got host {shown(parts.hostname or '')} and path "
+            f"{shown(path)}, needs a path alone, as textfile:///var/lib/app.prom."
+        )
+        raise DefinitionError(text)
+    return TextfileExporter(path, **options)
 
 
 def _otlp(parts: SplitResult, port: int | None, options: Options) -> Exporter:
@@ -207,6 +231,14 @@ def _no_path(parts: SplitResult) -> None:
         raise DefinitionError(text)
 
 
+def _labels(text: str) -> dict[str, str]:
+    """Give ``a=1,b=2`` as a dictionary."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(is_pair for _, is_pair, _ in pairs):
+        raise ValueError(text)
+    return {name: value for name, _, value in pairs}
+
+
 def _list(text: str) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
@@ -228,6 +260,7 @@ _NEEDS: Mapping[Callable[[str], Any], str] = {
     _text_or_true: "a text",
     _list: "names with commas between them",
     _boolean: "true or false",
+    _labels: "labels with commas between them, as a=1,b=2",
 }
 _PUSH: _Converters = {"interval": float, "timeout": float, "name": str}
 _OTLP: _Converters = {
@@ -236,6 +269,19 @@ _OTLP: _Converters = {
     "protocol": str,
     "temporality": str,
     "max_bytes": int,
+}
+_PUSHGATEWAY: _Converters = {
+    **_PUSH,
+    "job": str,
+    "grouping": _labels,
+    "method": str,
+    "delete_on_close": _boolean,
+}
+_TEXTFILE: _Converters = {
+    "interval": float,
+    "name": str,
+    "labels": _labels,
+    "fsync": _boolean,
 }
 _SYSLOG: _Converters = {
     **_PUSH,
@@ -292,6 +338,9 @@ _CONSOLE: _Converters = {
 }
 _KINDS = {
     "prometheus": _Kind(_prometheus, {"name": str, "token": str}),
+    "pushgateway": _Kind(_pushgateway, _PUSHGATEWAY),
+    "pushgateways": _Kind(_pushgateway, _PUSHGATEWAY),
+    "textfile": _Kind(_textfile, _TEXTFILE),
     "otlp": _Kind(_otlp, _OTLP),
     "otlps": _Kind(_otlp, _OTLP),
     "zipkin": _Kind(_zipkin, _PUSH),

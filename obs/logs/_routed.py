@@ -40,6 +40,7 @@ class RoutedExporter:
     ) -> None:
         self.name = exporter.name
         self.delivery = exporter.delivery
+        self.imports = tuple(getattr(exporter, "imports", ()))
         self._exporter = exporter
         self._route = route
         self._diag = diag
@@ -120,7 +121,9 @@ def _left_out(
     n: int, n_invalid: int, dropped: Mapping[str, int] | None = None
 ) -> dict[str, int]:
     """Give what is dropped with ``n`` more, of which some could not be redacted."""
-    found = {**(dropped or {}), FILTERED: n - n_invalid}
+    found = dict(dropped or {})
+    # The exporter may have left some out for either reason by itself.
+    found[FILTERED] = found.get(FILTERED, 0) + n - n_invalid
     if n_invalid:
         found["invalid"] = found.get("invalid", 0) + n_invalid
     return found

@@ -861,6 +861,17 @@ class TestFailed:
         assert error.retry_after is None or 0 <= error.retry_after <= 3600
 
 
+def test_other_methods_are_sent_as_they_are(clients):
+    with Sink("200") as sink:
+        client = clients(sink)
+        for method in ("PUT", "DELETE", "POST"):
+            deadline = time.monotonic() + SECONDS
+            assert client.request(method, "/v1", b"a=1", {}, deadline).status == 200
+        sent = [(it.method, it.path, it.body) for it in sink.requests]
+        assert sent == [(it, "/v1", b"a=1") for it in ("PUT", "DELETE", "POST")]
+        assert sink.connections == 1
+
+
 def test_a_body_over_a_kib_is_packed():
     small, large = b"a" * 1024, b"a" * 1025
     assert gzipped(small) == (small, {})

@@ -10,6 +10,8 @@ from obs_exporters import (
     JsonLinesExporter,
     OTLPExporter,
     PrometheusExporter,
+    PushgatewayExporter,
+    TextfileExporter,
     ZipkinExporter,
     exporter_from_url,
 )
@@ -45,6 +47,18 @@ from obs_exporters import (
         ("graphite://127.0.0.1:2003?tags=true", GraphiteExporter, "127.0.0.1:2003"),
         ("prometheus://127.0.0.1:9999", PrometheusExporter, "127.0.0.1:9999"),
         ("prometheus://", PrometheusExporter, "127.0.0.1:9464"),
+        (
+            "pushgateway://127.0.0.1?job=app",
+            PushgatewayExporter,
+            "http://127.0.0.1:9091/metrics/job/app",
+        ),
+        (
+            "pushgateways://u:p%40@g:1/base?job=a/b&grouping=zone=eu,host=h%201",
+            PushgatewayExporter,
+            "https://g:1/base/metrics/job@base64/YS9i/zone/eu/host/h%201",
+        ),
+        ("textfile:///a%20b/app.prom", TextfileExporter, "'/a b/app.prom'"),
+        ("textfile:app.prom?labels=job=x", TextfileExporter, "'app.prom'"),
     ],
 )
 def test_scheme_host_port_and_path(url, kind, shown):
@@ -81,6 +95,20 @@ def test_a_bucket_or_a_database_with_all_that_belongs_to_it():
     )
 
 
+def test_the_page_that_is_pushed_or_written():
+    exporter = exporter_from_url(
+        "pushgateway://g?job=a&method=add&delete_on_close=true&interval=5&timeout=2&name=n"
+    )
+    assert (exporter.name, exporter.delivery[:2]) == ("n", (5.0, 2.0))
+    assert (exporter._method, exporter._deletes) == ("POST", True)
+    exporter = exporter_from_url(
+        "textfile:app.prom?labels=a=1,b=&fsync=true&interval=60&name=t"
+    )
+    assert (exporter.name, exporter.delivery.interval) == ("t", 60.0)
+    assert (exporter._labels, exporter._fsync) == ({"a": "1", "b": ""}, True)
+    assert exporter_from_url("textfile:a.prom?fsync=false")._fsync is False
+
+
 def test_files_and_streams(tmp_path, capfd):
     path = tmp_path / "a b.jsonl"
     exporter = exporter_from_url(f"jsonl://{str(path).replace(' ', '%20')}?keep=2")
@@ -105,15 +133,15 @@ def test_a_page_with_user_and_password():
         (5, "exporter URL: got 5, needs a text such as 'otlp://127.0.0.1:4318'."),
         (
             "127.0.0.1",
-            "exporter URL: got no scheme, needs one of prometheus, otlp, otlps, zipkin, "
-            "zipkins, syslog, statsd, influxdb, influxdbs, graphite, jsonl, console, as in "
-            "'otlp://127.0.0.1:4318'.",
+            "exporter URL: got no scheme, needs one of prometheus, pushgateway, "
+            "pushgateways, textfile, otlp, otlps, zipkin, zipkins, syslog, statsd, "
+            "influxdb, influxdbs, graphite, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
         ),
         (
             "kafka://x",
-            "exporter URL: got 'kafka', needs one of prometheus, otlp, otlps, zipkin, "
-            "zipkins, syslog, statsd, influxdb, influxdbs, graphite, jsonl, console, as in "
-            "'otlp://127.0.0.1:4318'.",
+            "exporter URL: got 'kafka', needs one of prometheus, pushgateway, "
+            "pushgateways, textfile, otlp, otlps, zipkin, zipkins, syslog, statsd, "
+            "influxdb, influxdbs, graphite, jsonl, console, as in 'otlp://127.0.0.1:4318'.",
         ),
         (
             "otlp://x:99999",
@@ -175,6 +203,30 @@ def test_a_page_with_user_and_password():
             "prometheus://x/metrics",
             "exporter URL: prometheus: got the path '/metrics', "
             "needs host and port alone.",
+        ),
+        (
+            "pushgateway://g?grouping=a=b",
+            "exporter URL: pushgateway: the job is missing. Write ?job=...",
+        ),
+        (
+            "pushgateway://g?job=a&grouping=b",
+            "exporter URL: pushgateway: option 'grouping' got 'b', needs labels with "
+            "commas between them, as a=1,b=2.",
+        ),
+        (
+            "pushgateway://g?job=a&delete_on_close=yes",
+            "exporter URL: pushgateway: option 'delete_on_close' got 'yes', needs true "
+            "or false.",
+        ),
+        (
+            "textfile://var/app.prom",
+            "exporter URL: textfile: got host 'var' and path '/app.prom', needs a path "
+            "alone, as textfile:///var/lib/app.prom.",
+        ),
+        (
+            "textfile:///var/app.txt",
+            "exporter 'textfile': path got '/var/app.txt', needs a path that ends in "
+            ".prom.",
         ),
         (
             "jsonl://var/log/app.jsonl",

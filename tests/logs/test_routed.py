@@ -1,5 +1,6 @@
 """Exporters as sinks of routes: their lanes get what passes, and the books are even."""
 
+import sys
 from time import monotonic
 
 import pytest
@@ -76,6 +77,17 @@ def test_an_exporter_gets_what_passes(started):
     assert ledger.dropped["filtered"] == 2
 
 
+def test_what_the_exporter_imports_is_imported_at_the_start(
+    started, tmp_path, monkeypatch
+):
+    (tmp_path / "imported_by_a_sink.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    exporter = Remembers()
+    exporter.imports = ("imported_by_a_sink",)
+    started(Route(exporter))
+    assert sys.modules.pop("imported_by_a_sink")
+
+
 def test_routes_of_exporters_alone_write_nothing_to_stderr(started, capfd):
     exporter = Remembers()
     tel = started(Route(exporter, level="error"))
@@ -84,6 +96,24 @@ def test_routes_of_exporters_alone_write_nothing_to_stderr(started, capfd):
     tel.close()
     assert [name for body in exporter.bodies for name in body] == ["failed"]
     assert capfd.readouterr().err == ""
+
+
+def test_what_the_exporter_itself_filters_out_is_counted_too(started):
+    class Filters(Remembers):
+        def encode(self, batch):
+            kept = [it for it in batch.records if it.event != "more"]
+            for payload in super().encode(batch._replace(records=kept)):
+                left_out = len(batch.records) - len(kept)
+                yield payload._replace(dropped={"filtered": left_out})
+
+    exporter = Filters()
+    tel = started(Route(exporter, level="error"))
+    for event in ("a", "more", "more"):
+        tel.logger().error(event)
+    tel.logger().info("low")
+    result = tel.flush(5)
+    assert (result.delivered, result.lost) == (1, 0)
+    assert books(tel).dropped["filtered"] == 3
 
 
 def test_what_is_filtered_out_is_no_loss_to_be_told_of(started, capfd):

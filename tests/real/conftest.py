@@ -24,7 +24,13 @@ from tests.real.servers import (
     find,
 )
 from tests.real.statsd_servers import Statsd, StatsdExporter
-from tests.real.stores import InfluxDB1, InfluxDB2, Pushgateway, VictoriaMetrics
+from tests.real.stores import (
+    InfluxDB1,
+    InfluxDB2,
+    NodeExporter,
+    Pushgateway,
+    VictoriaMetrics,
+)
 
 S = TypeVar("S", bound=Server)
 T = TypeVar("T")
@@ -94,6 +100,11 @@ def victoriametrics() -> Iterator[VictoriaMetrics]:
 @pytest.fixture(scope="session")
 def pushgateway() -> Iterator[Pushgateway]:
     yield from _running(Pushgateway)
+
+
+@pytest.fixture(scope="session")
+def node_exporter() -> Iterator[NodeExporter]:
+    yield from _running(NodeExporter)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@
 #   bin/prometheus2 promtool2   from the Debian package, unpacked and not installed,
 #                               so no service starts and the system stays as it was
 #   bin/pushgateway influxdb1   likewise
+#   bin/node_exporter           likewise
 #   bin/rsyslogd                from Debian packages, unpacked into rsyslog/
 #   bin/carbon-cache            Graphite, from Debian packages, unpacked into graphite/
 #       graphite-web            with the Python packages that they need
@@ -29,9 +30,8 @@
 # What is there is left alone; a version changed below is built again.
 set -euo pipefail
 
-SERVERS="prometheus2 pushgateway influxdb1 rsyslogd graphite statsd \
-grafana_schema zipkin statsd_exporter alertmanager victoriametrics prometheus3 collector \
-influxdb2"
+SERVERS="prometheus2 pushgateway node_exporter influxdb1 rsyslogd graphite statsd zipkin \
+grafana_schema statsd_exporter alertmanager victoriametrics prometheus3 collector influxdb2"
 OPTIONAL="jaeger"
 
 PROMETHEUS3=v0.314.0 # how the Go module numbers its 3.x releases
@@ -158,6 +158,13 @@ pushgateway() {
   is_kept pushgateway "$key" && return
   unpack prometheus-pushgateway
   keep usr/bin/prometheus-pushgateway pushgateway "$key"
+}
+
+node_exporter() {
+  local key="debian 1"
+  is_kept node_exporter "$key" && return
+  unpack prometheus-node-exporter
+  keep usr/bin/prometheus-node-exporter node_exporter "$key"
 }
 
 influxdb1() {

@@ -1,4 +1,7 @@
-"""Databases of metrics, and what they keep: InfluxDB, VictoriaMetrics, Pushgateway."""
+"""Databases of metrics, and what they keep: InfluxDB, VictoriaMetrics, Pushgateway.
+
+And node_exporter, which shows what it finds in files.
+"""
 
 from __future__ import annotations
 
@@ -268,3 +271,43 @@ class Pushgateway(Server):
         assert status == 200, body
         groups: list[Json] = json.loads(body)["data"]
         return groups
+
+
+class NodeExporter(Server):
+    """Prometheus's node_exporter 1.5, with the files of a folder on its page.
+
+    Attributes:
+        textfiles: The folder.
+    """
+
+    program = "node_exporter"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.textfiles = self.folder / "textfiles"
+
+    def command(self) -> list[str]:
+        self.textfiles.mkdir()
+        return [
+            find(self.program),
+            f"--web.listen-address={HOST}:{self.port}",
+            "--collector.disable-defaults",
+            "--collector.textfile",
+            f"--collector.textfile.directory={self.textfiles}",
+        ]
+
+    def is_ready(self) -> bool:
+        return http_call("GET", self.port, "/")[0] == 200
+
+    def samples(self) -> dict[str, float]:
+        """Return the value of each sample by its text."""
+        return samples(self.port)
+
+    def troubles(self) -> dict[str, float]:
+        """Return its counters of files and series that it could not take, those above 0."""
+        names = ("node_textfile_scrape_error", "promhttp_metric_handler_errors_total")
+        return {
+            sample: value
+            for sample, value in self.samples().items()
+            if value and sample.startswith(names)
+        }

@@ -177,6 +177,7 @@ def test_promtool_finds_faults(request: pytest.FixtureRequest, version: int) -> 
         "influxdb2",
         "victoriametrics",
         "pushgateway",
+        "node_exporter",
         SLOW_JAEGER,
     ],
 )

@@ -25,6 +25,7 @@ from tests.real.stores import (
     Field,
     InfluxDB1,
     InfluxDB2,
+    NodeExporter,
     Pushgateway,
     Series,
     VictoriaMetrics,
@@ -68,6 +69,7 @@ def _socket_address(
         InfluxDB2,
         VictoriaMetrics,
         Pushgateway,
+        NodeExporter,
     ],
     ids=lambda kind: kind.program,
 )
@@ -375,3 +377,19 @@ def test_pushgateway_gives_back_a_push(pushgateway: Pushgateway) -> None:
         assert group["rig_pushed"]["type"] == "COUNTER"
         assert group["rig_pushed"]["metrics"] == [{"labels": labels, "value": "3"}]
     assert labels not in [each["labels"] for each in pushgateway.groups()]
+
+
+def test_node_exporter_shows_files_and_says_which_it_could_not_read(
+    node_exporter: NodeExporter,
+) -> None:
+    folder = node_exporter.textfiles
+    (folder / "rig.prom").write_bytes(b"rig_written 3\n")
+    (folder / "rig.txt").write_bytes(b"rig_hidden 3\n")
+    found = node_exporter.samples()
+    assert found["rig_written"] == 3
+    assert "rig_hidden" not in found
+    assert node_exporter.troubles() == {}
+    (folder / "rig.prom").write_bytes(b"rig_written 3 1700000000000\n")
+    assert node_exporter.troubles() == {"node_textfile_scrape_error": 1}
+    (folder / "rig.prom").unlink()
+    assert node_exporter.troubles() == {}

@@ -1,8 +1,7 @@
 """Metrics arrive in real StatsD servers: totals, levels, percentiles, and no bad line."""
 
 import re
-from bisect import bisect_left
-from math import ceil, inf, isclose
+from math import isclose
 from random import Random
 from time import monotonic
 from uuid import uuid4
@@ -15,6 +14,7 @@ from obs.metrics import Registry
 from obs.model import Batch, Block, MetricFamily, Resource, delta
 from obs.testing.contract._hostile import TEXTS
 from obs_exporters import StatsdExporter
+from tests.real.quantiles import bucket_at, check_quantile
 from tests.real.receivers import plain
 from tests.real.servers import eventually
 
@@ -91,21 +91,6 @@ def exporter_to(server, way, workload=None, **more):
     return StatsdExporter(
         server.addresses[way], protocol=protocol, prefix=prefix, **more
     )
-
-
-def bucket_at(values, bounds, rank):
-    """The lower and upper edge of the bucket of a rank, from 0 to 1."""
-    index = min(max(ceil(rank * len(values)), 1), len(values)) - 1
-    bucket = bisect_left(bounds, sorted(values)[index])
-    edges = [0, *bounds, inf]
-    return edges[bucket], edges[bucket + 1]
-
-
-def check_quantile(value, values, bounds, q, off=0.0):
-    """A percentile is in its bucket, or in that of a rank which is ``off`` away."""
-    low, _ = bucket_at(values, bounds, q - off)
-    _, high = bucket_at(values, bounds, q + off)
-    assert low <= value <= high, (q, value, low, high)
 
 
 @pytest.mark.parametrize("way", STATSD_WAYS)

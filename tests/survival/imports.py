@@ -30,6 +30,11 @@ EXPORTERS: dict[str, Callable[[str], Any]] = {
     "statsd": lambda where: obs_exporters.StatsdExporter(where),
     "syslog": lambda where: obs_exporters.SyslogExporter(where),
     "syslog-tls": lambda where: obs_exporters.SyslogExporter(where, protocol="tls"),
+    "pushgateway": lambda where: obs_exporters.PushgatewayExporter(where, job="a"),
+    "textfile": lambda where: obs_exporters.TextfileExporter(f"{where}/a.prom"),
+    "filtered": lambda where: obs_exporters.filtered(
+        obs_exporters.ZipkinExporter(where), keep="*"
+    ),
     "console": lambda where: obs_exporters.ConsoleExporter(),
 }
 

@@ -31,6 +31,9 @@ TARGET = "tests.survival.imports:imported_by_lanes"
         ("graphite", lambda: Lines("tcp")),
         ("pickle", lambda: Pickles("tcp")),
         ("zipkin", lambda: Sink("503:past", tls="good")),
+        ("filtered", lambda: Sink("503:past", tls="good")),
+        ("pushgateway", lambda: Sink("503:past")),
+        ("pushgateway", lambda: Sink(tls="good")),
     ],
 )
 def test_no_lane_imports_what_it_needs_to_reach_a_server(kind, make_server):
@@ -45,7 +48,7 @@ def test_no_lane_imports_what_the_users_client_needs(mode):
     assert by_lanes == []
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "console"])
+@pytest.mark.parametrize("kind", ["jsonl", "console", "textfile"])
 def test_no_lane_imports_what_it_needs_to_write(tmp_path, kind):
     check_imports(kind, str(tmp_path))
 

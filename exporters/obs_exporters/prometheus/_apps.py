@@ -1,4 +1,4 @@
-"""The page as a WSGI and as an ASGI application, to be mounted in any framework."""
+"""The pages as a WSGI and as an ASGI application, to be mounted in any framework."""
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -24,7 +24,7 @@ _NEVER_STORED = (
 
 
 def make_wsgi_app(handler: Handler) -> "WSGIApplication":
-    """Give a WSGI application; any path below its mount is answered alike.
+    """Give a WSGI application; the whole path, with its mount, says which page.
 
     Source: PEP 3333.
     """
@@ -39,7 +39,7 @@ def make_wsgi_app(handler: Handler) -> "WSGIApplication":
         }
         request = Request(
             environ["REQUEST_METHOD"],
-            environ.get("PATH_INFO", ""),
+            environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""),
             environ.get("QUERY_STRING", ""),
             headers,
         )
@@ -52,7 +52,7 @@ def make_wsgi_app(handler: Handler) -> "WSGIApplication":
 
 
 def make_asgi_app(handler: Handler) -> ASGIApp:
-    """Give an ASGI application; any path below its mount is answered alike.
+    """Give an ASGI application; the whole path, with its mount, says which page.
 
     Where asyncio runs, the page is made on a thread of the loop's pool, so that other
     requests go on meanwhile; under another loop it is made in place.
@@ -88,7 +88,10 @@ async def _serve(
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     query = scope.get("query_string", b"").decode("latin-1")
-    request = Request(scope["method"], scope["path"], query, headers)
+    path, mount = scope["path"], scope.get("root_path", "")
+    # Servers differ: the path holds its mount, or it does not.
+    path = path if path.startswith(mount) else mount + path
+    request = Request(scope["method"], path, query, headers)
     if _asyncio_runs():
         from asyncio import to_thread  # noqa: PLC0415 - whoever runs it has it loaded
 

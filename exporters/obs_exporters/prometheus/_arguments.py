@@ -1,18 +1,21 @@
-"""What the constructor was given: each argument has its type, or the text says so.
+"""What the constructors were given: each argument has its type, or the text says so.
 
 The rules behind the types (empty secrets, ports, names of hosts) are the server's.
 """
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from obs.errors import DefinitionError, shown
+from obs_exporters._push import wrong_argument
 
 if TYPE_CHECKING:
     import ssl
 
 Paths: TypeAlias = tuple[str | os.PathLike[str], str | os.PathLike[str]]
+_LABEL = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
 Tls: TypeAlias = "ssl.SSLContext | Paths | None"
 
 
@@ -58,6 +61,35 @@ def check_arguments(
                 "opens none. Leave it out, or give a port."
             )
             raise DefinitionError(text)
+
+
+def check_labels(
+    exporter: str, what: str, given: object, taken: Iterable[str] = ()
+) -> dict[str, str]:
+    """Give labels that a user has named, as Prometheus has them.
+
+    Raises:
+        DefinitionError: They are none, or one is of ``taken``.
+    """
+    needs = "a mapping of label names, without dots, to texts"
+    if not isinstance(given, Mapping):
+        raise wrong_argument(exporter, what, given, needs)
+    for label, value in given.items():
+        is_label = isinstance(label, str) and _LABEL.fullmatch(label)
+        if not is_label or not is_text(value):
+            raise wrong_argument(exporter, what, given, needs)
+        if label in taken:
+            text = f"exporter {exporter!r}: {what} has {label!r}. Give it as {label}=."
+            raise DefinitionError(text)
+    return dict(given)
+
+
+def is_text(value: object) -> bool:
+    """Say whether this is a text that UTF-8 can hold."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_tls(value: object) -> bool:

@@ -11,7 +11,13 @@ from obs.protocols import Source
 from obs_exporters._http_gate import Gate
 from obs_exporters._http_request import refusal
 from obs_exporters._http_server import HttpServer, Request, Response
-from obs_exporters.prometheus._answer import own_answer, page_answer, plain
+from obs_exporters.prometheus._answer import (
+    is_for_vars,
+    own_answer,
+    page_answer,
+    plain,
+    vars_answer,
+)
 from obs_exporters.prometheus._apps import ASGIApp, make_asgi_app, make_wsgi_app
 from obs_exporters.prometheus._arguments import Tls, check_arguments
 from obs_exporters.prometheus._left_out import LeftOut
@@ -19,6 +25,7 @@ from obs_exporters.prometheus._names import Definitions
 from obs_exporters.prometheus._negotiate import choose_format
 from obs_exporters.prometheus._own_server import Address
 from obs_exporters.prometheus._page import Page
+from obs_exporters.prometheus._vars import vars_page
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -39,17 +46,22 @@ class Rendered(NamedTuple):
 class _Shown(NamedTuple):
     """What there is between start and close."""
 
+    source: Source
     page: Page
     left_out: LeftOut
 
+    def vars(self) -> bytes:
+        return vars_page(self.source, self.left_out)
+
 
 class PrometheusExporter:
-    """Shows the metrics of one instance at ``/metrics``, to whoever asks.
+    """Shows the metrics of one instance at ``/metrics``, as JSON at ``/debug/vars``.
 
     Both text formats, Prometheus 0.0.4 and OpenMetrics 1.0, as the client wishes; packed
     by gzip where it may be; ``?name[]=`` asks for single families. Constructing opens
     nothing, ``start`` does. Exponential histograms, which these formats do not have, are
-    left out, counted and said, as is everything that cannot be shown.
+    left out, counted and said, as is everything that cannot be shown. The JSON has the
+    shape of Go's expvar, and of each metric what ``snapshot().as_dict()`` gives.
 
     Args:
         port: Where to listen; 0 takes any free port, None opens no server: the page is
@@ -141,7 +153,7 @@ class PrometheusExporter:
         self._definitions.watch(source)
         left_out = LeftOut(self.name, source)
         before = self._shown
-        self._shown = _Shown(Page(source, left_out, self._merge), left_out)
+        self._shown = _Shown(source, Page(source, left_out, self._merge), left_out)
         try:
             if self._address is not None:
                 self._server = self._listen(self._address, source)
@@ -192,6 +204,7 @@ class PrometheusExporter:
     def wsgi_app(self) -> "WSGIApplication":
         """Give the page as a WSGI application, for any framework and any path.
 
+        A path that ends in ``/debug/vars``, its mount included, is the JSON.
         It asks for the token or user and password of the exporter, if there are any, and
         takes any Host. Before ``start`` and after ``close`` it answers 503.
         """
@@ -222,6 +235,8 @@ class PrometheusExporter:
         if shown_now is None:
             return plain(503, f"The exporter is not started. {_START}")
         try:
+            if is_for_vars(request):
+                return vars_answer(shown_now.vars, request)
             return page_answer(shown_now.page.render, request)
         except BaseException as error:
             if is_the_hosts(error):

@@ -9,7 +9,7 @@ from obs.naming import prometheus_unit
 from obs_exporters.prometheus._block import BlockLines, Chunk, Row
 from obs_exporters.prometheus._format import Format, Title, encoded
 from obs_exporters.prometheus._histograms import Histograms
-from obs_exporters.prometheus._names import family_names, page_labels, page_name
+from obs_exporters.prometheus._names import family_names, page_labels
 from obs_exporters.prometheus._numbers import info_lines, number_lines
 from obs_exporters.prometheus._openmetrics import OPENMETRICS
 from obs_exporters.prometheus._text import TEXT
@@ -50,22 +50,22 @@ class Layout:
 
     Args:
         family: Its blocks do not matter.
+        name: Its name on the page, or ``NOT_ON_THE_PAGE``.
 
     Attributes:
-        name: The name on the page, or ``NOT_ON_THE_PAGE``.
+        name: As given.
         names: All that no other family may have.
 
     Raises:
-        DefinitionError: Its kind is none of ours.
         ValueError: The bounds of a histogram do not rise.
     """
 
     __slots__ = ("_definition", "_heads", "_histograms", "_sample", "name", "names")
 
-    def __init__(self, family: MetricFamily) -> None:
+    def __init__(self, family: MetricFamily, name: str) -> None:
         kind = family.kind
         self._definition = _definition(family)
-        self.name = page_name(family)
+        self.name = name
         self.names = family_names(self.name, kind)
         self._sample = self.name + _SUFFIXES.get(kind, "")
         self._histograms = (

@@ -43,6 +43,18 @@ def page_name(family: MetricFamily) -> str:
     return _led(prometheus_name(family.name, family.kind, family.unit))
 
 
+def pushed_name(family: MetricFamily) -> str:
+    """Give a family's name on a page that is pushed, on which all have one.
+
+    Raises:
+        DefinitionError: Its kind is none of ours.
+    """
+    name = page_name(family)
+    if name != NOT_ON_THE_PAGE:
+        return name
+    return _led(prometheus_name(family.name, family.kind, family.unit))
+
+
 def page_labels(family: MetricFamily, names: Iterable[str]) -> tuple[str, ...]:
     """Give the names of labels on the page, in the same order.
 

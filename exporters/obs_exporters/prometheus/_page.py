@@ -17,6 +17,7 @@ from obs_exporters.prometheus._names import (
     RESOURCE_FAMILY,
     family_names,
     new_page,
+    page_name,
     resource_labels,
     take,
 )
@@ -93,7 +94,7 @@ class Page:
     ) -> _Kept:
         """Add the lines of a family to the page, and give what to keep of it."""
         if old is None or not old.layout.fits(family):
-            old = _Kept(Layout(family))
+            old = _Kept(Layout(family, page_name(family)))
         layout = old.layout
         if layout.name == NOT_ON_THE_PAGE:
             return old
@@ -113,11 +114,15 @@ class Page:
         """Give ``target_info``, the first family of the page."""
         if wanted and wanted.isdisjoint(family_names(RESOURCE_FAMILY, "info")):
             return []
-        labels = resource_labels(self._source.resource.attributes)
-        if not labels:
-            return []
-        text = label_texts(tuple(labels), [tuple(labels.values())])[0]
-        return [encoded(f"{form.head(_RESOURCE)}target_info{{{text}}} 1\n")]
+        return resource_lines(form, resource_labels(self._source.resource.attributes))
+
+
+def resource_lines(form: Format, labels: Mapping[str, str]) -> list[bytes]:
+    """Give ``target_info`` with these labels; nothing where there are none."""
+    if not labels:
+        return []
+    text = label_texts(tuple(labels), [tuple(labels.values())])[0]
+    return [encoded(f"{form.head(_RESOURCE)}target_info{{{text}}} 1\n")]
 
 
 def _exponential(name: str) -> str:

@@ -76,7 +76,10 @@ def test_other_methods_are_not_allowed(method, path):
 
 def test_the_root_points_to_the_page():
     answer = ask(path="/")
-    assert (answer.status, answer.body) == (200, b"The metrics are at /metrics\n")
+    assert (answer.status, answer.body) == (
+        200,
+        b"The metrics are at /metrics, as JSON at /debug/vars\n",
+    )
 
 
 @pytest.mark.parametrize("path", ["/metrics/", "/Metrics", "//metrics", "/x", "/%2e"])
@@ -85,5 +88,5 @@ def test_nothing_else_is_there(method, path):
     answer = ask(method, path)
     assert (answer.status, answer.body) == (
         404,
-        b"Not here. The metrics are at /metrics\n",
+        b"Not here. The metrics are at /metrics, as JSON at /debug/vars\n",
     )

@@ -54,7 +54,9 @@ def test_a_started_exporter_serves_its_page():
         assert (status, body) == (200, PAGE)
         assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         assert headers["Content-Length"] == str(len(PAGE))
-        assert ask(exporter, path="/")[2] == b"The metrics are at /metrics\n"
+        assert ask(exporter, path="/")[2] == (
+            b"The metrics are at /metrics, as JSON at /debug/vars\n"
+        )
         assert ask(exporter, path="/x")[0] == 404
         assert ask(exporter, "POST")[0] == 405
 
