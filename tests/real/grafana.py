@@ -24,6 +24,12 @@ def panels_of(dashboard):
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
+def only(title, dashboard):
+    """Give the dashboard with one panel."""
+    panels = [panel for panel in panels_of(dashboard) if panel["title"] == title]
+    return {**dashboard, "panels": panels}
+
+
 def filled_in(text, values):
     """Give a query with the values of variables."""
     return re.sub(

@@ -9,15 +9,11 @@ import re
 import time
 from urllib.parse import urlencode
 
+from tests.real.grafana import panels_of
 from tests.real.servers import http_call
 
 SHOWN_SECONDS = 40
 STEP_SECONDS = 2
-
-
-def panels_of(dashboard):
-    """Give the panels, without the headings of rows."""
-    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 def problems(dashboard, backend):
@@ -32,14 +28,19 @@ def problems(dashboard, backend):
                 found.append(f"{where}: not filled in: {query}")
                 continue
             lines = backend.ask(query, target)
-            if not any(lines.values()):
+            if not any(line for _, line in lines):
                 found.append(f"{where}: no data: {query}")
-            found += [
-                f"{where}: a line is called {name!r}"
-                for name in lines
-                if not re.fullmatch(r"[\w.+: -]+", name)
-            ]
+            found += misnamed(where, [name for name, _ in lines])
     return found
+
+
+def misnamed(where, names):
+    """Say which lines are called as nobody would call them, or as another."""
+    for name in names:
+        if not re.fullmatch(r"[\w.+: -]+", name):
+            yield f"{where}: a line is called {name!r}"
+        if names.count(name) > 1:
+            yield f"{where}: two lines are {name!r}"
 
 
 class Influx:
@@ -75,23 +76,22 @@ class Influx:
         now = int(time.time() * 1000)
         times = f"time >= {now - SHOWN_SECONDS * 1000}ms and time <= {now}ms"
         query = self._fill(target["query"], values)
-        query = query.replace("$timeFilter", times)
+        query = re.sub(r"\$timeFilter\b", times, query)
         return query.replace("$__interval", f"{STEP_SECONDS}s")
 
     def ask(self, query, target):
-        """Give the values of each line by its name; names twice are one too few."""
+        """Give name and values of each line."""
         path = urlencode({"db": self._database, "q": query, "epoch": "ms"})
         status, body = http_call("GET", self._server.port, f"/query?{path}")
         assert status == 200, body
         (result,) = json.loads(body)["results"]
         assert "error" not in result, (query, result)
-        lines = {}
+        lines = []
         for series in result.get("series", []):
             for place, column in enumerate(series["columns"][1:], start=1):
-                name = self._name(target, series, column)
-                assert name not in lines, f"two lines are {name!r}: {query}"
                 values = [row[place] for row in series["values"]]
-                lines[name] = [value for value in values if value is not None]
+                name = self._name(target, series, column)
+                lines.append((name, [value for value in values if value is not None]))
         return lines
 
     def _name(self, target, series, column):
@@ -99,11 +99,15 @@ class Influx:
             return " ".join([*series["tags"].values()])
         name = target["alias"].replace("$col", column)
         tags = series.get("tags", {})
-        return re.sub(r"\[\[tag_(.+?)\]\]", lambda it: tags[it[1]], name) or "_"
+        return (
+            re.sub(r"\[\[tag_(.+?)\]\]", lambda it: tags.get(it[1], it[0]), name) or "_"
+        )
 
     def _fill(self, query, values):
         return re.sub(
-            r"\$\{(\w+):regex\}", lambda it: values[it[1]].replace("/", r"\/"), query
+            r"\$\{(\w+):regex\}",
+            lambda it: values.get(it[1], it[0]).replace("/", r"\/"),
+            query,
         )
 
 
@@ -139,19 +143,19 @@ class Graphite:
         return self._fill(target["target"], values)
 
     def ask(self, query, target):
-        """Give the values of each line by its name."""
+        """Give name and values of each line."""
         del target
         form = {"target": query, "from": f"-{SHOWN_SECONDS}s", "until": "now"}
         form |= {"format": "json", "maxDataPoints": "100", "noCache": "1"}
         status, body = http_call("GET", self._server.port, f"/render?{urlencode(form)}")
         assert status == 200, (query, body[-500:])
-        lines = {}
-        for series in json.loads(body):
-            name = series["target"]
-            assert name not in lines, f"two lines are {name!r}: {query}"
-            values = [value for value, _ in series["datapoints"]]
-            lines[name] = [value for value in values if value is not None]
-        return lines
+        return [
+            (
+                series["target"],
+                [value for value, _ in series["datapoints"] if value is not None],
+            )
+            for series in json.loads(body)
+        ]
 
     def _fill(self, query, values):
-        return re.sub(r"\$\{(\w+):glob\}", lambda it: values[it[1]], query)
+        return re.sub(r"\$\{(\w+):glob\}", lambda it: values.get(it[1], it[0]), query)

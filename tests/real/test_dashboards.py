@@ -1,49 +1,26 @@
 """Real Prometheus servers are asked everything that the dashboards ask."""
 
-import copy
-import re
-import subprocess
-import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
 from obs.cli.demo import _orders, _shop
 from obs.dashboards import build
-from tests.real.grafana import choose_all, panels_of, problems, values_of
+from tests.real.demos import running_demo
+from tests.real.grafana import choose_all, only, problems, values_of
 from tests.real.servers import HOST, Prometheus2, Prometheus3, eventually
 
 GENERAL = ("service", "runtime", "telemetry", "fleet")
 OWN = {"shop": _shop.tel, "orders": _orders.tel}
 
 
-@contextmanager
-def running_demo(*arguments):
-    """Run a demo; give the ports of its two metrics pages, by service."""
-    command = [
-        sys.executable, "-m", "obs.cli", "demo", "--rate", "40", "--metrics-port", "0",
-        *arguments,
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        ports = {}
-        for line in process.stdout:
-            if match := re.match(r" +(\w+) +metrics http://127\.0\.0\.1:(\d+)/", line):
-                ports[match[1]] = int(match[2])
-            if len(ports) == len(OWN):
-                break
-        yield ports
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
-
-
 @pytest.fixture(scope="module")
 def demos(collector):
     """Two demos of two services each, which push to a Collector as well."""
-    push = ("--exporter", f"otlp://{collector.http_url.removeprefix('http://')}")
+    url = f"otlp://{collector.http_url.removeprefix('http://')}"
+    arguments = ("--rate", "40", "--exporter", url)
     with ExitStack() as stack:
-        yield [stack.enter_context(running_demo(*push)) for _ in range(2)]
+        yield [stack.enter_context(running_demo(*arguments))[1] for _ in range(2)]
 
 
 @pytest.fixture(scope="module", params=[Prometheus2, Prometheus3])
@@ -101,13 +78,12 @@ def test_four_instances_of_two_services_can_be_chosen(prometheus, demos):
     ],
 )
 def test_what_is_wrong_is_found(old, new, says, prometheus):
-    dashboard = build()["service"]
+    dashboard = only("Calls by operation", build()["service"])
     eventually(lambda: shows_everything(dashboard, prometheus), 60)
-    broken = copy.deepcopy(dashboard)
-    panel = next(it for it in panels_of(broken) if it["title"] == "Calls by operation")
-    target = panel["targets"][0]
+    (panel,) = dashboard["panels"]
+    (target,) = panel["targets"]
+    assert old in target["expr"]
     target["expr"] = target["expr"].replace(old, new)
-    assert any(
-        it.startswith("Calls by operation A") and says in it
-        for it in problems(broken, prometheus)
-    )
+    (found, *_) = problems(dashboard, prometheus)
+    assert found.startswith("Calls by operation A: ")
+    assert says in found

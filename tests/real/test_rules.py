@@ -3,8 +3,6 @@
 import json
 import re
 import signal
-import subprocess
-import sys
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -12,6 +10,7 @@ import pytest
 from obs.dashboards import files, rules
 from tests.real.alerting import AlertingPrometheus, Alertmanager, webhook
 from tests.real.conftest import _installed
+from tests.real.demos import running_demo
 from tests.real.servers import HOST, eventually
 
 ALERTS = {rule["alert"]: rule for rule in rules()["groups"][1]["rules"]}
@@ -254,22 +253,12 @@ sys.exit(main())
 @contextmanager
 def demo(broken):
     """Run the demo; give the process, and the ports of its pages by service."""
-    command = [sys.executable, "-c", DEMO, str(broken), "demo", "--rate", "20"]
-    process = subprocess.Popen(
-        [*command, "--metrics-port", "0"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        ports = {}
-        for line in process.stdout:
-            if match := re.match(r" +(\w+) +metrics http://127\.0\.0\.1:(\d+)/", line):
-                ports[match[1]] = int(match[2])
-            if len(ports) == 2:
-                break
-        yield process, ports
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
-        process.communicate(timeout=20)
+    program = ("-c", DEMO, str(broken))
+    with running_demo("--rate", "20", program=program) as (process, ports):
+        try:
+            yield process, ports
+        finally:
+            process.send_signal(signal.SIGCONT)
 
 
 def scaled(text):
