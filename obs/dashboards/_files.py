@@ -27,7 +27,7 @@ BACKENDS: Mapping[str, Backend] = {
 }
 """By what ``--for`` calls them."""
 FOLDER = "/var/lib/grafana/dashboards/obs"
-"""Where Grafana looks for the dashboards, as the provisioning file says."""
+"""Below it Grafana looks for dashboards, as the provisioning file says."""
 
 
 class Readable(Protocol):
@@ -83,7 +83,10 @@ def files(
     """
     built = build(tel, backend=backend, service=service)
     found = {f"{key}.json": _json_text(board) for key, board in built.items()}
-    found["provisioning/dashboards/obs.yml"] = yaml_text(_provider(service))
+    name = uid_of("obs", backend, service)
+    found[f"provisioning/dashboards/{name}.yml"] = yaml_text(
+        _provider(backend, service)
+    )
     if backend == "prometheus":
         found["rules.yml"] = yaml_text(rules(service, latency_objective))
     return found
@@ -93,11 +96,14 @@ def _json_text(board: Json) -> str:
     return json.dumps(board, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _provider(service: str) -> Json:
+def _provider(backend: str, service: str) -> Json:
+    # A folder for each: Grafana wants titles that differ within one.
+    name = " ".join(filter(None, ("obs", backend, service)))
+    path = f"{FOLDER}/{uid_of(backend, service)}"
     provider = {
-        "name": f"obs {service}".strip(),
-        "folder": service or "obs",
+        "name": name,
+        "folder": name,
         "type": "file",
-        "options": {"path": f"{FOLDER}/{uid_of(service)}" if service else FOLDER},
+        "options": {"path": path},
     }
     return {"apiVersion": 1, "providers": [provider]}

@@ -57,9 +57,9 @@ def dashboard(board: Board, backend: Backend, service: str = "") -> Json:
         backend: Whom it asks.
         service: Whose it is; of any service that is chosen if empty.
     """
-    tags = [TAG, service] if service else [TAG]
+    tags = [it for it in (TAG, backend.name, service) if it]
     return {
-        "uid": uid_of(TAG, board.key, service),
+        "uid": uid_of(TAG, backend.name, board.key, service),
         "title": f"{service}: {board.title}" if service else f"obs: {board.title}",
         "description": board.help,
         "tags": tags,

@@ -38,15 +38,20 @@ def test_only_prometheus_has_rules():
 
 
 def test_the_provisioning_folder_says_where_they_are():
-    assert files()["provisioning/dashboards/obs.yml"] == (
+    assert files(backend="influxdb")["provisioning/dashboards/obs-influxdb.yml"] == (
         "apiVersion: 1\n"
         "providers:\n"
-        "  - name: obs\n"
-        "    folder: obs\n"
+        '  - name: "obs influxdb"\n'
+        '    folder: "obs influxdb"\n'
         "    type: file\n"
         "    options:\n"
-        '      path: "/var/lib/grafana/dashboards/obs"\n'
+        '      path: "/var/lib/grafana/dashboards/obs/influxdb"\n'
     )
-    of_one = files(service="the shop")["provisioning/dashboards/obs.yml"]
-    assert '  - name: "obs the shop"\n    folder: "the shop"\n' in of_one
-    assert 'path: "/var/lib/grafana/dashboards/obs/the-shop-' in of_one
+    [(name, of_one)] = [
+        it
+        for it in files(service="the shop").items()
+        if it[0].startswith("provisioning/")
+    ]
+    assert name.startswith("provisioning/dashboards/obs-prometheus-the-shop-")
+    assert '  - name: "obs prometheus the shop"\n' in of_one
+    assert 'path: "/var/lib/grafana/dashboards/obs/prometheus-the-shop-' in of_one
