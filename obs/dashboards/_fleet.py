@@ -67,7 +67,6 @@ _WHO = Row(
             "Failed by instance",
             [Share(_DURATION, FAILED, _EACH)],
             help="The share of calls that failed.",
-            whole=True,
         ),
         Panel(
             "Restarts by service",

@@ -16,6 +16,7 @@ from obs.dashboards._queries import (
     ALL,
     CHOSEN,
     Age,
+    But,
     Count,
     Extreme,
     Instances,
@@ -83,6 +84,8 @@ class GraphiteBackend:
             draw: How it will be drawn.
         """
         check(query)
+        if any(isinstance(it, But) for it in getattr(query, "where", ALL).values()):
+            return None
         metrics = metrics_of(query)
         if any(not _has_place(metric, lines_of(query)) for metric in metrics):
             return None

@@ -5,7 +5,16 @@ from collections.abc import Iterable, Iterator
 from obs.catalog import CATALOG
 from obs.dashboards._boards import Board, Panel, Row
 from obs.dashboards._metric import INSTANCE, SERVICE, Metric, metric_of
-from obs.dashboards._queries import Count, Extreme, Heat, Last, Mean, Quantile, Rate
+from obs.dashboards._queries import (
+    But,
+    Count,
+    Extreme,
+    Heat,
+    Last,
+    Mean,
+    Quantile,
+    Rate,
+)
 from obs.model import MetricFamily
 
 _OPERATION = "operation.duration"
@@ -39,7 +48,7 @@ def _calls(metric: Metric) -> Iterator[Panel]:
         if label not in CATALOG[_OPERATION].labels:
             yield Panel(
                 f"Calls by {label}",
-                [Rate(metric, ("operation", label))],
+                [Rate(metric, ("operation", label), {label: But("")})],
                 help=f"Calls per second of each operation, by {label}.",
             )
 

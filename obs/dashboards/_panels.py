@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from obs.dashboards._boards import Draw, Panel, asked
-from obs.dashboards._queries import metrics_of
+from obs.dashboards._queries import (
+    Mean,
+    Outlier,
+    Quantile,
+    Rate,
+    Share,
+    Sum,
+    metrics_of,
+)
 from obs.dashboards._units import unit_of
 
 Json: TypeAlias = dict[str, Any]
@@ -108,15 +116,18 @@ def _defaults(panel: Panel) -> Json:
 
 
 _LINES = ("lines", "areas")
+_FROM_ZERO = (Rate, Share, Quantile, Mean, Sum, Outlier)
+"""What begins at 0: part of an axis makes little changes look large."""
 
 
 def _line(panel: Panel) -> Json:
     is_stacked = panel.draw == "areas"
-    return {
+    query, _ = asked(panel.asks[0])
+    found: Json = {
         "drawStyle": "line",
         "lineInterpolation": "linear",
         "lineWidth": 1,
-        "fillOpacity": 30 if is_stacked else 10,
+        "fillOpacity": 30 if is_stacked else 0,
         "gradientMode": "none",
         "showPoints": "auto",
         "pointSize": 5,
@@ -126,6 +137,9 @@ def _line(panel: Panel) -> Json:
         "stacking": {"mode": "normal" if is_stacked else "none", "group": "A"},
         "thresholdsStyle": {"mode": "off" if panel.line is None else "dashed"},
     }
+    if is_stacked or isinstance(query, _FROM_ZERO):
+        found["axisSoftMin"] = 0
+    return found
 
 
 def _timeseries(_: Panel) -> Json:

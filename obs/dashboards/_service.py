@@ -71,7 +71,6 @@ _CALLS = Row(
             "Failed by operation",
             [Share(_DURATION, FAILED, _BY, _MINE)],
             help="The share of calls of each operation that failed.",
-            whole=True,
         ),
         Panel(
             "Failures by type",

@@ -226,3 +226,22 @@ def test_steps_are_as_long_as_pushes_are_apart():
     for backend, board in ALL:
         intervals = {panel.get("interval") for panel in panels_of(board)}
         assert intervals == {"10s" if backend == "influxdb" else None}
+
+
+def test_rates_shares_and_durations_begin_at_zero_and_gauges_where_they_are():
+    panels = {
+        (key, panel["title"]): panel["fieldConfig"]["defaults"].get("custom", {})
+        for key, board in build().items()
+        for panel in panels_of(board)
+    }
+    for where in (
+        ("service", "Calls by operation"),
+        ("service", "Failed by operation"),
+        ("service", "Latency"),
+        ("runtime", "CPU"),
+        ("fleet", "Instances by version"),
+        ("fleet", "Resident memory"),
+    ):
+        assert panels[where]["axisSoftMin"] == 0
+    for title in ("Resident memory", "Uptime"):
+        assert "axisSoftMin" not in panels["runtime", title]

@@ -7,6 +7,7 @@ from obs.dashboards._metric import INSTANCE, SERVICE, Metric, builtin
 from obs.dashboards._queries import (
     CHOSEN,
     Age,
+    But,
     Changes,
     Count,
     Extreme,
@@ -107,6 +108,7 @@ def test_a_query_in_graphite(query, text):
         Ratio(Last(CARTS), Last(CARTS)),
         Outlier(Last(CARTS, EACH)),
         Reached(),
+        Rate(PLACED, where={"kind": But("a")}),
         Instances(),
         Instances((SERVICE, "service.version")),
     ],
