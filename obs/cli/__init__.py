@@ -1,4 +1,7 @@
-"""The command line: ``obs demo``, ``obs trace show`` and ``obs --version``."""
+"""The command line.
+
+``obs demo``, ``obs trace show``, ``obs dashboards export`` and ``obs --version``.
+"""
 
 import os
 import sys
@@ -6,7 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from obs.cli import demo, trace
+from obs.cli import dashboards, demo, trace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", required=True)
     demo.add_command(commands)
     trace.add_command(commands)
+    dashboards.add_command(commands)
     options = parser.parse_args(argv)
     run: Callable[..., int] = options.run
     try:

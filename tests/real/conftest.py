@@ -21,6 +21,7 @@ from tests.real.servers import (
     Prometheus3,
     Promtool,
     Server,
+    find,
 )
 from tests.real.statsd_servers import Statsd, StatsdExporter
 from tests.real.stores import (
@@ -120,6 +121,12 @@ def promtool2() -> Promtool:
 @pytest.fixture(scope="session")
 def promtool3() -> Promtool:
     return _installed(lambda: Promtool(3))
+
+
+@pytest.fixture(scope="session")
+def grafana_schema() -> str:
+    """The types of Grafana's dashboards, and what checks them."""
+    return _installed(lambda: find("grafana-schema"))
 
 
 def _running(kind: Callable[[], S]) -> Iterator[S]:

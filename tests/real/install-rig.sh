@@ -9,8 +9,10 @@
 #   bin/carbon-cache            Graphite, from Debian packages, unpacked into graphite/
 #       graphite-web            with the Python packages that they need
 #   bin/statsd                  Etsy's, from npm, seconds
+#   bin/grafana-schema          types of Grafana's dashboards, and tsc, from npm, seconds
 #   bin/zipkin.jar              from Maven, seconds
 #   bin/statsd_exporter         built from Go modules, half a minute on 2 cores
+#   bin/alertmanager            built from Go modules, about 1 minute
 #   bin/victoriametrics         built from Go modules, about 1 minute
 #   bin/prometheus3 promtool3   built from Go modules, about 2 minutes
 #   bin/collector               OpenTelemetry Collector, built from Go modules as
@@ -29,12 +31,15 @@
 set -euo pipefail
 
 SERVERS="prometheus2 pushgateway node_exporter influxdb1 rsyslogd graphite statsd zipkin \
-statsd_exporter victoriametrics prometheus3 collector influxdb2"
+grafana_schema statsd_exporter alertmanager victoriametrics prometheus3 collector influxdb2"
 OPTIONAL="jaeger"
 
 PROMETHEUS3=v0.314.0 # how the Go module numbers its 3.x releases
 STATSD=0.9.0
+GRAFANA_SCHEMA=11.6.0
+TYPESCRIPT=5.8.3
 STATSD_EXPORTER=v0.30.0
+ALERTMANAGER=v0.28.1
 VICTORIAMETRICS=v1.150.0
 INFLUXDB2=v2.7.12
 ZIPKIN=3.5.1
@@ -216,6 +221,19 @@ statsd() {
   keep wrapper statsd "$key"
 }
 
+grafana_schema() {
+  local key="$GRAFANA_SCHEMA, $TYPESCRIPT" options
+  is_kept grafana-schema "$key" && return
+  has node && has npm || fail "grafana_schema is TypeScript; install $NEEDS_NODE"
+  quietly npm install --prefix "$PWD" --omit=optional --ignore-scripts --no-audit \
+    --no-fund "@grafana/schema@$GRAFANA_SCHEMA" "typescript@$TYPESCRIPT"
+  keep_tree grafana-schema
+  options="--noEmit --strict --skipLibCheck --target es2020 --module es2020"
+  wrapper "node '$rig/grafana-schema/node_modules/typescript/bin/tsc' $options \
+    --moduleResolution bundler --baseUrl '$rig/grafana-schema/node_modules'"
+  keep wrapper grafana-schema "$key"
+}
+
 statsd_exporter() {
   local key="$STATSD_EXPORTER"
   is_kept statsd_exporter "$key" && return
@@ -223,6 +241,16 @@ statsd_exporter() {
   say "building statsd_exporter $STATSD_EXPORTER, half a minute"
   GOBIN=$PWD quietly go install "github.com/prometheus/statsd_exporter@$STATSD_EXPORTER"
   keep statsd_exporter statsd_exporter "$key"
+}
+
+# Debian's package opens a file in /usr/share, where nothing is installed.
+alertmanager() {
+  local key="$ALERTMANAGER"
+  is_kept alertmanager "$key" && return
+  needs_go alertmanager
+  say "building alertmanager $ALERTMANAGER, about 1 minute"
+  go_build github.com/prometheus/alertmanager "$ALERTMANAGER" "" "" cmd/alertmanager
+  keep alertmanager alertmanager "$key"
 }
 
 victoriametrics() {

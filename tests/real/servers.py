@@ -287,10 +287,13 @@ class Prometheus(Server):
         if status != 200:
             raise RuntimeError(f"the configuration was refused: {body!r}")
 
-    def _write_config(self) -> None:
+    def config(self) -> dict[str, Any]:
+        """Return its configuration."""
         often = {"scrape_interval": "500ms", "scrape_timeout": "500ms"}
-        config = {"global": often, "scrape_configs": list(self._jobs.values())}
-        self._config_file.write_text(json.dumps(config))  # JSON is YAML
+        return {"global": often, "scrape_configs": list(self._jobs.values())}
+
+    def _write_config(self) -> None:
+        self._config_file.write_text(json.dumps(self.config()))  # JSON is YAML
 
     @property
     def _config_file(self) -> Path:
@@ -386,13 +389,26 @@ class Promtool:
 
     def check_metrics(self, page: bytes) -> list[str]:
         """Return what it says against a page in the text format."""
+        return self._complaints(["check", "metrics"], page)
+
+    def check_rules(self, file: Path) -> list[str]:
+        """Return what it says against a file of rules."""
+        return self._complaints(["check", "rules", "--lint-fatal", str(file)])
+
+    def test_rules(self, file: Path) -> list[str]:
+        """Return where rules did not do what a file of tests says."""
+        return self._complaints(["test", "rules", str(file)])
+
+    def _complaints(self, arguments: list[str], given: bytes = b"") -> list[str]:
         done = subprocess.run(
-            [self._program, "check", "metrics"],
-            input=page,
+            [self._program, *arguments],
+            input=given,
             capture_output=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
+        if "rules" in arguments and not done.returncode:
+            return []  # it counts them aloud
         said = (done.stdout + done.stderr).decode().splitlines()
         if done.returncode and not said:
             said = [f"exit code {done.returncode}"]

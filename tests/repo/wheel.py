@@ -49,7 +49,8 @@ def check_contents(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         found = {name.split("/")[0] for name in archive.namelist()}
     distribution, version = wheel.name.split("-")[:2]
-    expected = {"obs", "obs_exporters", f"{distribution}-{version}.dist-info"}
+    about = f"{distribution}-{version}"
+    expected = {"obs", "obs_exporters", f"{about}.data", f"{about}.dist-info"}
     if found != expected:
         sys.exit(f"the wheel holds {sorted(found)}, not {sorted(expected)}")
 
