@@ -18,6 +18,11 @@ tel.counter("orders.placed", "Orders placed.", labels=("channel",))
 class parts:
     tel = tel
 number = 7
+class Raises:
+    @property
+    def tel(self):
+        raise ValueError("no settings")
+raises = Raises()
 """
 
 
@@ -68,6 +73,12 @@ def test_the_files_of_an_application(app, tmp_path):
 
 def test_an_instance_may_stand_inside_of_something(app):
     assert export("--app", "shop_app:parts.tel", "--service", "checkout") == 0
+
+
+def test_a_module_may_have_a_hyphen(app, tmp_path):
+    write(tmp_path, "shop-app", APP)
+    assert export("--app", "shop-app:tel") == 0
+    del sys.modules["shop-app"]
 
 
 def test_the_objective(tmp_path, app):
@@ -124,6 +135,14 @@ def test_a_wrong_argument_ends_with_code_2(arguments, says, capsys):
         (
             ("--app", "shop_app"),
             "--app got 'shop_app', needs MODULE:NAME, such as shop:tel.",
+        ),
+        *[
+            (("--app", app), f"--app got {app!r}, needs MODULE:NAME, such as shop:tel.")
+            for app in ("", ":tel", "shop_app:", "./shop_app:tel", "shop_app:tel:x")
+        ],
+        (
+            ("--app", "shop_app:raises.tel"),
+            "--app shop_app:raises.tel: reading it raised ValueError: no settings",
         ),
         (
             ("--app", "no_such_app:tel"),

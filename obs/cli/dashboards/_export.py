@@ -1,6 +1,7 @@
 """Loading the application, and writing the files."""
 
 import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,8 @@ from obs.dashboards import files
 from obs.encoding import printable
 
 FAILED = 2
+_NAME = r"[^.:/\\]+"
+_DOTTED = re.compile(rf"{_NAME}(\.{_NAME})*")
 
 
 class _Refused(Exception):
@@ -48,8 +51,8 @@ def export(
 
 
 def _load(app: str) -> Obs:
-    module, colon, name = app.partition(":")
-    if not (module and colon and name):
+    module, _, name = app.partition(":")
+    if not (_DOTTED.fullmatch(module) and _DOTTED.fullmatch(name)):
         text = f"--app got {app!r}, needs MODULE:NAME, such as shop:tel."
         raise _Refused(text)
     # As `python -m` does: what stands here can be imported.
@@ -64,6 +67,9 @@ def _load(app: str) -> Obs:
             tel = getattr(tel, part)
     except AttributeError as error:
         text = f"--app {app}: {error}."
+        raise _Refused(text) from error
+    except Exception as error:  # a property may raise what it likes, too
+        text = f"--app {app}: reading it raised {type(error).__name__}: {error}"
         raise _Refused(text) from error
     if not isinstance(tel, Obs):
         text = f"--app {app}: that is a {type(tel).__name__}, needs an Obs."
