@@ -85,7 +85,7 @@ def uid_of(*parts: str) -> str:
     uid = re.sub(r"[^A-Za-z0-9_-]", "-", wanted)
     if uid == wanted and len(uid) <= _MAX_UID:
         return uid
-    digest = hashlib.sha256(wanted.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(wanted.encode(errors="replace")).hexdigest()[:8]
     return f"{uid[: _MAX_UID - 9]}-{digest}"
 
 

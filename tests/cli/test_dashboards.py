@@ -75,6 +75,21 @@ def test_an_instance_may_stand_inside_of_something(app):
     assert export("--app", "shop_app:parts.tel", "--service", "checkout") == 0
 
 
+def test_what_is_no_unicode_is_written_as_a_question_mark(app, tmp_path):
+    text = APP.replace("checkout", "check\\udcff").replace("placed.", "\\udcff.")
+    write(tmp_path, "broken_app", text)
+    assert export("--app", "broken_app:tel") == 0
+    own = json.loads((tmp_path / "out" / "own.json").read_text("utf-8"))
+    assert own["title"] == "check?: Own metrics"
+
+
+def test_a_folder_whose_name_cannot_be_printed(tmp_path, capsys):
+    out = tmp_path / os.fsdecode(b"\xff\n")
+    assert export(out=str(out)) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == f"{tmp_path}/\\udcff\\n/service.json"
+
+
 def test_a_module_may_have_a_hyphen(app, tmp_path):
     write(tmp_path, "shop-app", APP)
     assert export("--app", "shop-app:tel") == 0
@@ -103,6 +118,10 @@ def test_what_was_there_is_replaced(tmp_path, app):
         ),
         (("--for", "prometheus"), "the following arguments are required: --out"),
         (("--out", "x"), "the following arguments are required: --for"),
+        (
+            ("--for", "prometheus", "--out", ""),
+            "argument --out: '' is no name of a folder",
+        ),
         (
             ("--for", "prometheus", "--out", "x", "--service", ""),
             "argument --service: '' is no name of a service",

@@ -44,7 +44,11 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         help="where an Obs stands, whose own metrics get a dashboard, such as shop:tel",
     )
     parser.add_argument(
-        "--out", required=True, metavar="DIR", help="the folder; made if missing"
+        "--out",
+        required=True,
+        type=_folder,
+        metavar="DIR",
+        help="the folder; made if missing",
     )
     parser.add_argument(
         "--latency-objective",
@@ -81,6 +85,13 @@ def _service(text: str) -> str:
     if text and text.isprintable():
         return text
     message = f"{text!r} is no name of a service"
+    raise argparse.ArgumentTypeError(message)
+
+
+def _folder(text: str) -> str:
+    if text:
+        return text
+    message = "'' is no name of a folder"
     raise argparse.ArgumentTypeError(message)
 
 

@@ -93,8 +93,8 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
         path = folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="replace")
         except OSError as error:
             message = f"{error.filename}: {error.strerror}."
             raise _Refused(message) from error
-        print(path)
+        print(printable(str(path)))
