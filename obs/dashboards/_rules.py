@@ -1,5 +1,6 @@
 """Recording rules and alerts for Prometheus."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
@@ -7,6 +8,7 @@ from obs.dashboards._metric import INSTANCE, SERVICE, builtin
 from obs.dashboards._promql import JOB, UP, PromQL, family_name, quoted
 from obs.dashboards._queries import But, Last, Quantile, Query, Rate, Ratio, Share, Sum
 from obs.dashboards._service import FAILED
+from obs.errors import DefinitionError, shown
 
 Json: TypeAlias = dict[str, Any]
 
@@ -65,7 +67,17 @@ def rules(service: str = "", latency_objective: float = DEFAULT_OBJECTIVE) -> Js
         service: For which job; for all if empty.
         latency_objective: Seconds that the 95th percentile of each operation shall not
             pass.
+
+    Raises:
+        DefinitionError: That is no number above 0.
     """
+    is_number = type(latency_objective) in (int, float)
+    if not is_number or not 0 < latency_objective < math.inf:
+        text = (
+            f"dashboards: latency_objective got {shown(latency_objective)}, needs a "
+            "number of seconds above 0."
+        )
+        raise DefinitionError(text)
     promql = PromQL((f"{JOB}={quoted(service)}",) if service else (), _STEP, "1h")
     recorded: dict[str, Query] = {
         RATE: Rate(_DURATION, _BY),
@@ -106,11 +118,11 @@ def _of_calls(promql: PromQL, objective: float) -> Iterator[Alert]:
     )
     yield Alert(
         "ObsLatencyAboveObjective",
-        f"{promql.series(P95)} > {objective:g} and {is_busy}",
+        f"{promql.series(P95)} > {objective:.15g} and {is_busy}",
         "10m",
         "warning",
         "95 % of the calls of {{ $labels.operation }} in {{ $labels.job }} take up to "
-        f"{{{{ $value | humanizeDuration }}}}, more than {objective:g} s",
+        f"{{{{ $value | humanizeDuration }}}}, more than {objective:.15g} s",
         "Dashboard Service, 'p95 by operation', then Runtime: CPU and garbage collector. If "
         "neither is busy, look for the slow part in a trace of the operation.",
     )
