@@ -101,6 +101,15 @@ def test_the_objective(tmp_path, app):
     assert "p95_5m > 0.25" in (tmp_path / "out" / "rules.yml").read_text("utf-8")
 
 
+def test_the_help_says_when_the_alert_tells(capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["dashboards", "export", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "an alert tells when more than 5 of 100 calls take longer (default: 1)" in said
+    )
+
+
 def test_what_was_there_is_replaced(tmp_path, app):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "service.json").write_text("old")

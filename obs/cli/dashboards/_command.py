@@ -55,7 +55,8 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         type=_seconds,
         default=1.0,
         metavar="SECONDS",
-        help="an alert tells when 95 of 100 calls take more (default: %(default)g)",
+        help="an alert tells when more than 5 of 100 calls take longer "
+        "(default: %(default)g)",
     )
     parser.set_defaults(run=_run)
 
