@@ -1,6 +1,5 @@
 """Recording rules and alerts for Prometheus."""
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
@@ -69,15 +68,9 @@ def rules(service: str = "", latency_objective: float = DEFAULT_OBJECTIVE) -> Js
             pass.
 
     Raises:
-        DefinitionError: That is no number above 0.
+        DefinitionError: That is no number above 0, or one that no quantile reaches.
     """
-    is_number = type(latency_objective) in (int, float)
-    if not is_number or not 0 < latency_objective < math.inf:
-        text = (
-            f"dashboards: latency_objective got {shown(latency_objective)}, needs a "
-            "number of seconds above 0."
-        )
-        raise DefinitionError(text)
+    _check(latency_objective)
     promql = PromQL((f"{JOB}={quoted(service)}",) if service else (), _STEP, "1h")
     recorded: dict[str, Query] = {
         RATE: Rate(_DURATION, _BY),
@@ -100,6 +93,17 @@ def rules(service: str = "", latency_objective: float = DEFAULT_OBJECTIVE) -> Js
             {"name": f"{name} alerts", "rules": [alert.rule() for alert in alerts]},
         ]
     }
+
+
+def _check(objective: object) -> None:
+    # A quantile past the last bound is that bound: an alert above it would never fire.
+    most = _DURATION.bounds[-1]
+    if not isinstance(objective, int | float) or not 0 < objective < most:
+        text = (
+            f"dashboards: latency_objective got {shown(objective)}, needs a number of "
+            f"seconds above 0 and below {most:g}, the last bound of {_DURATION.name}."
+        )
+        raise DefinitionError(text)
 
 
 def _of_calls(promql: PromQL, objective: float) -> Iterator[Alert]:

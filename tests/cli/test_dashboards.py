@@ -164,6 +164,11 @@ def test_a_wrong_argument_ends_with_code_2(arguments, says, capsys):
             ("--app", "shop_app"),
             "--app got 'shop_app', needs MODULE:NAME, such as shop:tel.",
         ),
+        (
+            ("--latency-objective", "10"),
+            "dashboards: latency_objective got 10.0, needs a number of seconds above 0 "
+            "and below 10, the last bound of operation.duration.",
+        ),
         *[
             (("--app", app), f"--app got {app!r}, needs MODULE:NAME, such as shop:tel.")
             for app in ("", ":tel", "shop_app:", "./shop_app:tel", "shop_app:tel:x")

@@ -9,6 +9,7 @@ from pathlib import Path
 from obs._obs import Obs
 from obs.dashboards import files
 from obs.encoding import printable
+from obs.errors import DefinitionError
 
 FAILED = 2
 _NAME = r"[^.:/\\]+"
@@ -44,7 +45,7 @@ def export(
             tel, backend=backend, service=service, latency_objective=latency_objective
         )
         _write(Path(out), texts)
-    except _Refused as refused:
+    except (_Refused, DefinitionError) as refused:
         print(f"obs dashboards export: {printable(str(refused))}", file=sys.stderr)
         return FAILED
     return 0
