@@ -19,6 +19,8 @@ SCHEMA_VERSION = 41
 TAG = "obs"
 COLUMNS = 24
 _MAX_UID = 40
+_MAX_TAG = 50
+"""Bytes; Grafana saves no dashboard whose tag is longer."""
 _DATASOURCE = "datasource"
 _REFRESH = ("5s", "10s", "30s", "1m", "5m", "15m", "30m", "1h", "2h", "1d")
 
@@ -57,7 +59,7 @@ def dashboard(board: Board, backend: Backend, service: str = "") -> Json:
         backend: Whom it asks.
         service: Whose it is; of any service that is chosen if empty.
     """
-    tags = [it for it in (TAG, backend.name, service) if it]
+    tags = [it for it in (TAG, backend.name, _tag(service)) if it]
     return {
         "uid": uid_of(TAG, backend.name, board.key, service),
         "title": f"{service}: {board.title}" if service else f"obs: {board.title}",
@@ -85,8 +87,13 @@ def uid_of(*parts: str) -> str:
     uid = re.sub(r"[^A-Za-z0-9_-]", "-", wanted)
     if uid == wanted and len(uid) <= _MAX_UID:
         return uid
-    digest = hashlib.sha256(wanted.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(wanted.encode(errors="replace")).hexdigest()[:8]
     return f"{uid[: _MAX_UID - 9]}-{digest}"
+
+
+def _tag(service: str) -> str:
+    is_short = len(service.encode(errors="replace")) <= _MAX_TAG
+    return service if is_short else uid_of(service)
 
 
 def _link(tags: Sequence[str]) -> Json:

@@ -11,7 +11,7 @@ from typing import Any
 
 from obs.catalog import CATALOG
 from obs.dashboards._boards import Chooser, Draw
-from obs.dashboards._metric import INSTANCE, SERVICE, Metric, builtin
+from obs.dashboards._metric import INSTANCE, SERVICE, Metric, builtin, variable_of
 from obs.dashboards._queries import (
     ALL,
     CHOSEN,
@@ -62,7 +62,7 @@ class GraphiteBackend:
         """Give what can be chosen: service, instance, and what the dashboard adds."""
         name = _EVERYWHERE.name
         service = _variable(SERVICE, f"*.*.{name}", 0)
-        found = [service, _variable(INSTANCE, f"${{{SERVICE}:glob}}.*.{name}", 1)]
+        found = [service, _variable(INSTANCE, f"{_chosen(SERVICE)}.*.{name}", 1)]
         for label, metric in choosers:
             place = _place(metric, label)
             path = ".".join(
@@ -171,7 +171,7 @@ def _sum(metric: Metric, by: tuple[str, ...], where: Where) -> str:
 def _variable(name: str, path: str, place: int) -> dict[str, Any]:
     before = rf"(?:[^.]+\.){{{place}}}"
     return {
-        "name": name,
+        "name": variable_of(name),
         "query": f"expand({path})",
         "regex": f"/^{before}([^.]+)/",
         "allValue": "*",
@@ -179,7 +179,11 @@ def _variable(name: str, path: str, place: int) -> dict[str, Any]:
 
 
 def _mine() -> list[str]:
-    return [f"${{{SERVICE}:glob}}", f"${{{INSTANCE}:glob}}"]
+    return [_chosen(SERVICE), _chosen(INSTANCE)]
+
+
+def _chosen(label: str) -> str:
+    return f"${{{variable_of(label)}:glob}}"
 
 
 def _path(metric: Metric, where: Where, suffix: str = "") -> str:
@@ -200,7 +204,7 @@ def _counted(metric: Metric, where: Where) -> str:
 def _wanted(label: str, where: Where) -> str:
     wanted = where.get(label, "*")
     if wanted == CHOSEN:
-        return f"${{{label}:glob}}"
+        return _chosen(label)
     if isinstance(wanted, str):
         return wanted if wanted == "*" else _level(wanted)
     return f"{{{','.join(_level(str(each)) for each in wanted)}}}"

@@ -4,7 +4,7 @@ from typing import Any
 
 from obs.dashboards._boards import Chooser, Draw
 from obs.dashboards._influxql import InfluxQL, tag_of, values_of
-from obs.dashboards._metric import INSTANCE, SERVICE, builtin
+from obs.dashboards._metric import INSTANCE, SERVICE, builtin, variable_of
 from obs.dashboards._queries import CHOSEN, Query, check, lines_of, metrics_of
 
 _EVERYWHERE = builtin("obs.series")
@@ -34,7 +34,7 @@ class InfluxDBBackend:
             (INSTANCE, values_of(INSTANCE, _EVERYWHERE, {SERVICE: CHOSEN})),
             *[(label, values_of(label, metric, both)) for label, metric in choosers],
         ]
-        return [{"name": name, "query": query} for name, query in found]
+        return [{"name": variable_of(name), "query": query} for name, query in found]
 
     def service(self, name: str) -> str:
         """Give the service's name as it is."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import singledispatchmethod
 from itertools import pairwise
 
-from obs.dashboards._metric import INSTANCE, SERVICE, Metric, builtin
+from obs.dashboards._metric import INSTANCE, SERVICE, Metric, builtin, variable_of
 from obs.dashboards._queries import (
     ALL,
     CHOSEN,
@@ -173,7 +173,7 @@ def _condition(label: str, wanted: str | tuple[str, ...] | But) -> str:
     if isinstance(wanted, But):
         return f"{tag} != {_text(wanted.value)}"
     if wanted == CHOSEN:
-        return f"{tag} =~ /^${{{label}:regex}}$/"
+        return f"{tag} =~ /^${{{variable_of(label)}:regex}}$/"
     if isinstance(wanted, str):
         return f"{tag} = {_text(wanted)}"
     any_of = " OR ".join(f"{tag} = {_text(each)}" for each in wanted)

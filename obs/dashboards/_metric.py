@@ -32,10 +32,18 @@ class Metric(NamedTuple):
         return {*labels} <= {*self.labels, SERVICE, INSTANCE}
 
 
-SERVICE = "service"
-"""Which service a series comes from; what a backend calls it is the backend's."""
-INSTANCE = "instance"
+SERVICE = "@service"
+"""Which service a series comes from; what a backend calls it is the backend's.
+
+No label of a user can be called so.
+"""
+INSTANCE = "@instance"
 """Which process of the service."""
+
+
+def variable_of(label: str) -> str:
+    """Give the name under which values of a label are chosen."""
+    return label.removeprefix("@")
 
 
 def builtin(name: str) -> Metric:

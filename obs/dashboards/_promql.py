@@ -193,7 +193,13 @@ def labels_of(metric: Metric, names: tuple[str, ...]) -> tuple[str, ...]:
     """Give the names of labels on the page."""
     builtin = CATALOG.get(metric.name)
     known = {**(builtin.prometheus_labels if builtin else {}), **_OWN_LABELS}
-    return tuple([known.get(name) or prometheus_label(name) for name in names])
+    return tuple([known.get(name) or _label(name) for name in names])
+
+
+def _label(name: str) -> str:
+    label = prometheus_label(name)
+    # What Prometheus makes of a label that it has itself.
+    return f"exported_{label}" if label in _OWN_LABELS.values() else label
 
 
 def resource_labels(names: tuple[str, ...]) -> tuple[str, ...]:

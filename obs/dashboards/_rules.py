@@ -7,6 +7,7 @@ from obs.dashboards._metric import INSTANCE, SERVICE, builtin
 from obs.dashboards._promql import JOB, UP, PromQL, family_name, quoted
 from obs.dashboards._queries import But, Last, Quantile, Query, Rate, Ratio, Share, Sum
 from obs.dashboards._service import FAILED
+from obs.errors import DefinitionError, shown
 
 Json: TypeAlias = dict[str, Any]
 
@@ -65,7 +66,11 @@ def rules(service: str = "", latency_objective: float = DEFAULT_OBJECTIVE) -> Js
         service: For which job; for all if empty.
         latency_objective: Seconds that the 95th percentile of each operation shall not
             pass.
+
+    Raises:
+        DefinitionError: That is no number above 0, or one that no quantile reaches.
     """
+    _check(latency_objective)
     promql = PromQL((f"{JOB}={quoted(service)}",) if service else (), _STEP, "1h")
     recorded: dict[str, Query] = {
         RATE: Rate(_DURATION, _BY),
@@ -90,6 +95,17 @@ def rules(service: str = "", latency_objective: float = DEFAULT_OBJECTIVE) -> Js
     }
 
 
+def _check(objective: object) -> None:
+    # A quantile past the last bound is that bound: an alert above it would never fire.
+    most = _DURATION.bounds[-1]
+    if not isinstance(objective, int | float) or not 0 < objective < most:
+        text = (
+            f"dashboards: latency_objective got {shown(objective)}, needs a number of "
+            f"seconds above 0 and below {most:g}, the last bound of {_DURATION.name}."
+        )
+        raise DefinitionError(text)
+
+
 def _of_calls(promql: PromQL, objective: float) -> Iterator[Alert]:
     # A few calls of which one fails are no share: at least 6 in five minutes.
     is_busy = f"{promql.series(RATE)} > 0.02"
@@ -106,11 +122,11 @@ def _of_calls(promql: PromQL, objective: float) -> Iterator[Alert]:
     )
     yield Alert(
         "ObsLatencyAboveObjective",
-        f"{promql.series(P95)} > {objective:g} and {is_busy}",
+        f"{promql.series(P95)} > {objective:.15g} and {is_busy}",
         "10m",
         "warning",
         "95 % of the calls of {{ $labels.operation }} in {{ $labels.job }} take up to "
-        f"{{{{ $value | humanizeDuration }}}}, more than {objective:g} s",
+        f"{{{{ $value | humanizeDuration }}}}, more than {objective:.15g} s",
         "Dashboard Service, 'p95 by operation', then Runtime: CPU and garbage collector. If "
         "neither is busy, look for the slow part in a trace of the operation.",
     )

@@ -18,6 +18,11 @@ tel.counter("orders.placed", "Orders placed.", labels=("channel",))
 class parts:
     tel = tel
 number = 7
+class Raises:
+    @property
+    def tel(self):
+        raise ValueError("no settings")
+raises = Raises()
 """
 
 
@@ -70,9 +75,39 @@ def test_an_instance_may_stand_inside_of_something(app):
     assert export("--app", "shop_app:parts.tel", "--service", "checkout") == 0
 
 
+def test_what_is_no_unicode_is_written_as_a_question_mark(app, tmp_path):
+    text = APP.replace("checkout", "check\\udcff").replace("placed.", "\\udcff.")
+    write(tmp_path, "broken_app", text)
+    assert export("--app", "broken_app:tel") == 0
+    own = json.loads((tmp_path / "out" / "own.json").read_text("utf-8"))
+    assert own["title"] == "check?: Own metrics"
+
+
+def test_a_folder_whose_name_cannot_be_printed(tmp_path, capsys):
+    out = tmp_path / os.fsdecode(b"\xff\n")
+    assert export(out=str(out)) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == f"{tmp_path}/\\udcff\\n/service.json"
+
+
+def test_a_module_may_have_a_hyphen(app, tmp_path):
+    write(tmp_path, "shop-app", APP)
+    assert export("--app", "shop-app:tel") == 0
+    del sys.modules["shop-app"]
+
+
 def test_the_objective(tmp_path, app):
     assert export("--latency-objective", "0.25") == 0
     assert "p95_5m > 0.25" in (tmp_path / "out" / "rules.yml").read_text("utf-8")
+
+
+def test_the_help_says_when_the_alert_tells(capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["dashboards", "export", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "an alert tells when more than 5 of 100 calls take longer (default: 1)" in said
+    )
 
 
 def test_what_was_there_is_replaced(tmp_path, app):
@@ -92,6 +127,10 @@ def test_what_was_there_is_replaced(tmp_path, app):
         ),
         (("--for", "prometheus"), "the following arguments are required: --out"),
         (("--out", "x"), "the following arguments are required: --for"),
+        (
+            ("--for", "prometheus", "--out", ""),
+            "argument --out: '' is no name of a folder",
+        ),
         (
             ("--for", "prometheus", "--out", "x", "--service", ""),
             "argument --service: '' is no name of a service",
@@ -124,6 +163,19 @@ def test_a_wrong_argument_ends_with_code_2(arguments, says, capsys):
         (
             ("--app", "shop_app"),
             "--app got 'shop_app', needs MODULE:NAME, such as shop:tel.",
+        ),
+        (
+            ("--latency-objective", "10"),
+            "dashboards: latency_objective got 10.0, needs a number of seconds above 0 "
+            "and below 10, the last bound of operation.duration.",
+        ),
+        *[
+            (("--app", app), f"--app got {app!r}, needs MODULE:NAME, such as shop:tel.")
+            for app in ("", ":tel", "shop_app:", "./shop_app:tel", "shop_app:tel:x")
+        ],
+        (
+            ("--app", "shop_app:raises.tel"),
+            "--app shop_app:raises.tel: reading it raised ValueError: no settings",
         ),
         (
             ("--app", "no_such_app:tel"),

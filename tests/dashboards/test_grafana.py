@@ -115,6 +115,21 @@ def test_a_uid_has_forty_characters_at_most_of_those_allowed(parts, uid):
     assert len(uid) <= 40
 
 
+@pytest.mark.parametrize(
+    ("service", "tag"),
+    [
+        ("a" * 50, "a" * 50),
+        ("a" * 51, f"{'a' * 31}-bfc5fe0e"),
+        ("\u00e4" * 25, "\u00e4" * 25),
+        ("\u00e4" * 26, f"{'-' * 26}-556842e9"),
+    ],
+)
+def test_a_tag_has_fifty_bytes_at_most(service, tag):
+    board = build(service=service)["service"]
+    assert board["tags"] == ["obs", "prometheus", tag]
+    assert board["links"][0]["tags"] == board["tags"]
+
+
 def test_names_that_look_alike_have_uids_that_do_not():
     assert uid_of("the shop") != uid_of("the/shop")
 

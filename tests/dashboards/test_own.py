@@ -119,6 +119,28 @@ def test_labels_of_decorated_calls_divide_them():
     assert drawn(own(define)) == {"Calls by channel": ("timeseries", "ops", [expr])}
 
 
+@pytest.mark.parametrize(
+    ("backend", "by", "chosen"),
+    [
+        ("prometheus", "(service, exported_instance, exported_job)", 'job=~"$job"'),
+        (
+            "influxdb",
+            'time($__interval), "service", "instance", "job"',
+            '"service.name" =~ /^${service:regex}$/',
+        ),
+        ("graphite", "'sum', 4, 5, 6", "${service:glob}.${instance:glob}.dep.calls"),
+    ],
+)
+def test_a_label_may_be_called_as_what_says_whose_a_series_is(backend, by, chosen):
+    tel = Obs("checkout", runtime=False)
+    tel.counter("dep.calls", "Calls.", labels=("service", "instance", "job"))
+    (panel,) = panels_of(build(tel, backend=backend)["own"])
+    (target,) = panel["targets"]
+    asked = target.get("expr") or target.get("query") or target["target"]
+    assert by in asked
+    assert chosen in asked
+
+
 def test_what_a_collector_yields_is_ones_own_too():
     class Jobs:
         def collect(self):

@@ -1,8 +1,12 @@
 """Rules; promtool and a real Prometheus try them in tests/real/test_rules.py."""
 
+import math
 import re
 
-from obs.dashboards import rules
+import pytest
+
+from obs.dashboards import files, rules
+from obs.errors import DefinitionError
 
 ALERTS = [
     "ObsHighErrorShare",
@@ -56,6 +60,27 @@ def test_the_objective_of_latency_is_the_given_one():
     rule = alerts(latency_objective=0.25)["ObsLatencyAboveObjective"]
     assert ":p95_5m > 0.25 and " in rule["expr"]
     assert rule["annotations"]["summary"].endswith("more than 0.25 s")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2, "2"), (0.1234567, "0.1234567"), (9.9999999, "9.9999999"), (1e-7, "1e-07")],
+)
+def test_the_objective_is_not_rounded(seconds, text):
+    rule = alerts(latency_objective=seconds)["ObsLatencyAboveObjective"]
+    assert f":p95_5m > {text} and " in rule["expr"]
+
+
+@pytest.mark.parametrize(
+    "seconds", [0, -1, math.nan, math.inf, 10, 30.0, "1", None], ids=repr
+)
+def test_an_objective_that_is_none_is_refused(seconds):
+    text = (
+        f"dashboards: latency_objective got {seconds!r}, needs a number of seconds "
+        "above 0 and below 10, the last bound of operation.duration."
+    )
+    with pytest.raises(DefinitionError, match=f"^{re.escape(text)}$"):
+        files(latency_objective=seconds)
 
 
 def test_rules_of_a_service_are_about_its_job_alone():

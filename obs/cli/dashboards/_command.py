@@ -44,14 +44,19 @@ def add_command(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         help="where an Obs stands, whose own metrics get a dashboard, such as shop:tel",
     )
     parser.add_argument(
-        "--out", required=True, metavar="DIR", help="the folder; made if missing"
+        "--out",
+        required=True,
+        type=_folder,
+        metavar="DIR",
+        help="the folder; made if missing",
     )
     parser.add_argument(
         "--latency-objective",
         type=_seconds,
         default=1.0,
         metavar="SECONDS",
-        help="an alert tells when 95 of 100 calls take more (default: %(default)g)",
+        help="an alert tells when more than 5 of 100 calls take longer "
+        "(default: %(default)g)",
     )
     parser.set_defaults(run=_run)
 
@@ -81,6 +86,13 @@ def _service(text: str) -> str:
     if text and text.isprintable():
         return text
     message = f"{text!r} is no name of a service"
+    raise argparse.ArgumentTypeError(message)
+
+
+def _folder(text: str) -> str:
+    if text:
+        return text
+    message = "'' is no name of a folder"
     raise argparse.ArgumentTypeError(message)
 
 

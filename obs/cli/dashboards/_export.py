@@ -1,6 +1,7 @@
 """Loading the application, and writing the files."""
 
 import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -8,8 +9,11 @@ from pathlib import Path
 from obs._obs import Obs
 from obs.dashboards import files
 from obs.encoding import printable
+from obs.errors import DefinitionError
 
 FAILED = 2
+_NAME = r"[^.:/\\]+"
+_DOTTED = re.compile(rf"{_NAME}(\.{_NAME})*")
 
 
 class _Refused(Exception):
@@ -41,15 +45,15 @@ def export(
             tel, backend=backend, service=service, latency_objective=latency_objective
         )
         _write(Path(out), texts)
-    except _Refused as refused:
+    except (_Refused, DefinitionError) as refused:
         print(f"obs dashboards export: {printable(str(refused))}", file=sys.stderr)
         return FAILED
     return 0
 
 
 def _load(app: str) -> Obs:
-    module, colon, name = app.partition(":")
-    if not (module and colon and name):
+    module, _, name = app.partition(":")
+    if not (_DOTTED.fullmatch(module) and _DOTTED.fullmatch(name)):
         text = f"--app got {app!r}, needs MODULE:NAME, such as shop:tel."
         raise _Refused(text)
     # As `python -m` does: what stands here can be imported.
@@ -64,6 +68,9 @@ def _load(app: str) -> Obs:
             tel = getattr(tel, part)
     except AttributeError as error:
         text = f"--app {app}: {error}."
+        raise _Refused(text) from error
+    except Exception as error:  # a property may raise what it likes, too
+        text = f"--app {app}: reading it raised {type(error).__name__}: {error}"
         raise _Refused(text) from error
     if not isinstance(tel, Obs):
         text = f"--app {app}: that is a {type(tel).__name__}, needs an Obs."
@@ -87,8 +94,8 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
         path = folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="replace")
         except OSError as error:
             message = f"{error.filename}: {error.strerror}."
             raise _Refused(message) from error
-        print(path)
+        print(printable(str(path)))
