@@ -83,7 +83,7 @@ def every(cells: str, mode: str) -> list[Point]:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     "choose",
-    [chosen, pytest.param(every, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
+    [chosen, pytest.param(every, marks=[pytest.mark.slow, pytest.mark.timeout(3_600)])],
 )
 def test_whatever_comes_at_any_line(
     cells: str, mode: str, choose: Callable[[str, str], list[Point]]
