@@ -142,7 +142,7 @@ def test_the_gateway_reads_the_grouping_key_that_was_given(pushgateway, value):
     tel = Obs("shop", exporters=[exporter], runtime=False)
     tel.counter("keyed").inc()
     with tel.start():
-        assert tel.flush(10).delivered == 1
+        assert tel.flush(10).delivered >= 1  # the first push comes at any moment
         assert {"job": job, **grouping} in groups(pushgateway)
     # It says 202 to what it deletes afterwards.
     eventually(lambda: {"job": job, **grouping} not in groups(pushgateway))
@@ -158,7 +158,7 @@ def test_replacing_and_adding(pushgateway):
         tel = Obs("shop", exporters=[exporter], runtime=False)
         tel.counter(name).inc()
         with tel.start():
-            assert tel.flush(10).delivered == 1
+            assert tel.flush(10).delivered >= 1
             page = "".join(pushgateway.samples())
         return {
             it
@@ -186,7 +186,7 @@ def test_a_type_that_another_group_has_otherwise_is_refused_counted_and_said(
     two.metrics.info(f"{name}x").set()
     two.histogram(name, buckets=(1,)).observe(1)
     with one.start():
-        assert one.flush(10).delivered == 1
+        assert one.flush(10).delivered >= 1
         with two.start():
             result = two.flush(10)
             assert (result.delivered, result.lost) == (0, 1)
@@ -209,7 +209,7 @@ def test_combined_exporters(pushgateway):
     for name in ("a", "b", "c.d"):
         tel.counter(name).inc()
     with tel.start():
-        assert tel.flush(10).delivered == 1
+        assert tel.flush(10).delivered >= 1
         (group,) = [it for it in pushgateway.groups() if it["labels"] == {"job": job}]
     ours = {name for name in group if name not in ("labels", "last_push_successful")}
     assert ours == {
@@ -244,7 +244,7 @@ def test_what_is_written_is_shown_by_node_exporter_and_scraped(
             tel = Obs(service, exporters=[exporter])
             record(tel)
             stack.enter_context(tel.start())
-            assert tel.flush(10).delivered == 1
+            assert tel.flush(10).delivered >= 1
         prometheus3.scrape(job, f"{HOST}:{node_exporter.port}")
         stack.callback(prometheus3.forget, job)
         prometheus3.wait_up(job)

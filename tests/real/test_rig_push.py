@@ -349,7 +349,11 @@ def test_victoriametrics_gives_back_lines(victoriametrics: VictoriaMetrics) -> N
         Series("rig_v2_w", {"a": "b"}, [(ms, 2)]),
     ]
     selector = '{__name__=~"rig[._].*"}'
-    eventually(lambda: sorted(server.series(selector)) == expected)
+    eventually(lambda: sorted(server.series(selector), key=by_name) == expected)
+
+
+def by_name(series: Series) -> str:
+    return series.name
 
 
 def test_victoriametrics_counts_or_refuses_bad_lines(

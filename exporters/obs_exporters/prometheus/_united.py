@@ -35,7 +35,8 @@ def united(families: Sequence[MetricFamily]) -> United:
         families: At least one; their labels are those of the page.
 
     Raises:
-        Exception: Anything: a foreign family may hold what it likes.
+        Exception: Anything: a foreign family may hold what it likes. Nothing of it can be
+            shown.
     """
     first = families[0]
     if len(families) == 1 and _all_differ(first):
@@ -45,6 +46,8 @@ def united(families: Sequence[MetricFamily]) -> United:
     ]
     others = sum(map(count_points, families)) - sum(map(count_points, alike))
     found = series_by(alike, _seen_labels)
+    if found.invalid and not found.by_key:
+        raise ValueError(first)
     points = [point for _, point in found.by_key.values()]
     return United(_of(first, points), found.merged, found.invalid + others)
 
