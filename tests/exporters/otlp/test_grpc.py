@@ -500,8 +500,8 @@ if not child:
     said = []
     thread = threading.Thread(target=lambda: said.append(send(2.0)))
     thread.start()
-    while exporter._transport._channel is None:
-        sleep(0.01)
+    while exporter._transport._channel is None and thread.is_alive():
+        sleep(0.001)
     start = monotonic()
     exporter.close(start + 1)
     print("closed:", monotonic() - start < 0.5, flush=True)
@@ -522,11 +522,13 @@ def test_a_close_in_a_child_whose_send_cannot_end_waits_for_nothing(backend):
         timeout=30,
         check=True,
     )
-    assert done.stdout.splitlines() == [
-        "parent: 1",
-        "closed: True",
-        "failed, retryable=True, sent=True",
-    ]
+    *said, sent = done.stdout.splitlines()
+    assert said == ["parent: 1", "closed: True"]
+    # The call may not have begun when the channel is closed, and what cannot end may
+    # also fail at once.
+    assert sent.removesuffix("True").removesuffix("False") == (
+        "failed, retryable=True, sent="
+    )
 
 
 def test_what_grpc_itself_raises_is_a_failure(backend, monkeypatch):
