@@ -313,7 +313,7 @@ def _texts(keep: object) -> list[str]:
     if isinstance(keep, str):
         return [keep] if keep else []
     try:
-        texts = list(keep)  # type: ignore[call-overload]  # asked here
+        texts = list(keep)  # type: ignore[call-overload]  # what cannot be iterated raises the TypeError below
     except TypeError:
         return []
     return texts if all(isinstance(it, str) and it for it in texts) else []
@@ -322,7 +322,7 @@ def _texts(keep: object) -> list[str]:
 def _renaming(exporter: str, names: Any) -> Callable[[str], str]:
     if callable(names):
         asked: Any = names
-        return asked  # type: ignore[no-any-return]
+        return asked  # type: ignore[no-any-return]  # of a callable no more is known
     if not isinstance(names, Mapping):
         raise wrong_argument(exporter, "names", names, _NAMES_NEED)
     found = dict(names)
@@ -361,4 +361,4 @@ def _pushes(exporter: object) -> bool:
 def _wrapped(exporter: E, choice: _Choice) -> E:
     # It has what the other has, through __getattr__, which no type can say.
     found: Any = (_Push if _pushes(exporter) else _Pull)(exporter, choice)
-    return found  # type: ignore[no-any-return]
+    return found  # type: ignore[no-any-return]  # has what E has by __getattr__, unseen by types

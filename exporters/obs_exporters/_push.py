@@ -55,7 +55,7 @@ def check_push(
         raise wrong_argument(name, "name", name, "a text")
     for what, value in (("interval", interval), ("timeout", timeout)):
         is_number = type(value) in (int, float)
-        if not is_number or not 0.01 <= value <= 86_400:  # type: ignore[operator]  # a number by now
+        if not is_number or not 0.01 <= value <= 86_400:  # type: ignore[operator]  # is_number came first, which mypy does not carry over
             raise wrong_argument(name, what, value, "seconds from 0.01 to 86400")
     try:
         found = frozenset([signals] if isinstance(signals, str) else signals)
@@ -111,9 +111,9 @@ def check_resource_tags(exporter: object, names: object) -> tuple[str, ...]:
         DefinitionError: They are no list of names.
     """
     is_list = isinstance(names, Iterable) and not isinstance(names, str)
-    found: tuple[object, ...] = tuple(names) if is_list else ("",)  # type: ignore[arg-type]  # is_list
+    found: tuple[object, ...] = tuple(names) if is_list else ("",)  # type: ignore[arg-type]  # is_list came first, which mypy does not carry over
     if all(isinstance(it, str) and it for it in found):
-        return found  # type: ignore[return-value]  # all are text
+        return found  # type: ignore[return-value]  # each was found to be text, which mypy does not see
     needs = "names of attributes, as ('host.name',)"
     raise wrong_argument(exporter, "resource_tags", names, needs)
 

@@ -96,7 +96,7 @@ def _options(parts: SplitResult, known: _Converters) -> Options:
 
 
 def _prometheus(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.prometheus import PrometheusExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.prometheus import PrometheusExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     _no_path(parts)
     if port is not None:
@@ -110,7 +110,7 @@ def _prometheus(parts: SplitResult, port: int | None, options: Options) -> Expor
 
 
 def _pushgateway(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.prometheus._gateway import PushgatewayExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.prometheus._gateway import PushgatewayExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     if "job" not in options:
         text = f"exporter URL: {parts.scheme}: the job is missing. Write ?job=..."
@@ -119,7 +119,7 @@ def _pushgateway(parts: SplitResult, port: int | None, options: Options) -> Expo
 
 
 def _textfile(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.prometheus._textfile import TextfileExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.prometheus._textfile import TextfileExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     path = unquote(parts.path)
     if parts.netloc:
@@ -132,44 +132,44 @@ def _textfile(parts: SplitResult, port: int | None, options: Options) -> Exporte
 
 
 def _otlp(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.otlp import OTLPExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.otlp import OTLPExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     default = 4317 if options.get("protocol") == "grpc" else 4318
     return OTLPExporter(_http(parts, port, default), **options)
 
 
 def _zipkin(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.zipkin import ZipkinExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.zipkin import ZipkinExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     return ZipkinExporter(_http(parts, port, 9411), **options)
 
 
 def _syslog(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.syslog import SyslogExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.syslog import SyslogExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     return SyslogExporter(_socket(parts, "127.0.0.1:514", options), **options)
 
 
 def _statsd(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.statsd import StatsdExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.statsd import StatsdExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     return StatsdExporter(_socket(parts, "127.0.0.1:8125", options), **options)
 
 
 def _influxdb(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.influxdb import InfluxDBExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.influxdb import InfluxDBExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     return InfluxDBExporter(_http(parts, port, 8086), **options)
 
 
 def _graphite(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.graphite import GraphiteExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.graphite import GraphiteExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     return GraphiteExporter(_address(parts) or "127.0.0.1", **options)
 
 
 def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.jsonl import JsonLinesExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.jsonl import JsonLinesExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     path = unquote(parts.path)
     if parts.netloc or not path:
@@ -183,7 +183,7 @@ def _jsonl(parts: SplitResult, port: int | None, options: Options) -> Exporter:
 
 
 def _console(parts: SplitResult, port: int | None, options: Options) -> Exporter:
-    from obs_exporters.console import ConsoleExporter  # noqa: PLC0415 - one shall not cost what all do
+    from obs_exporters.console import ConsoleExporter  # noqa: PLC0415 - who wants one exporter does not import the others
 
     if parts.netloc or parts.path not in ("", "-"):
         text = (
