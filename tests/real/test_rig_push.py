@@ -331,24 +331,24 @@ def test_victoriametrics_gives_back_lines(victoriametrics: VictoriaMetrics) -> N
     server = victoriametrics
     now = time.time_ns() // 10**9
     ms = now * 1000
-    line = b"rig_%s,a=b v=1.5,w=2i %d"
+    line = b"given_%s,a=b v=1.5,w=2i %d"
     for name, path in ((b"v1", "/write?db=d"), (b"v2", "/api/v2/write?bucket=d")):
         body = line % (name, now * 10**9)
         assert http_call("POST", server.port, path, body) == (204, b"")
     stream(server.influx_address, line % (b"tcp", now * 10**9) + b"\n")
-    stream(server.graphite_address, b"rig.tcp;c=d 4 %d\n" % now)
-    datagram(server.graphite_address, b"rig.udp 5 %d\n" % now)
+    stream(server.graphite_address, b"given.tcp;c=d 4 %d\n" % now)
+    datagram(server.graphite_address, b"given.udp 5 %d\n" % now)
     expected = [
-        Series("rig.tcp", {"c": "d"}, [(ms, 4)]),
-        Series("rig.udp", {}, [(ms, 5)]),
-        Series("rig_tcp_v", {"a": "b"}, [(ms, 1.5)]),
-        Series("rig_tcp_w", {"a": "b"}, [(ms, 2)]),
-        Series("rig_v1_v", {"a": "b", "db": "d"}, [(ms, 1.5)]),
-        Series("rig_v1_w", {"a": "b", "db": "d"}, [(ms, 2)]),
-        Series("rig_v2_v", {"a": "b"}, [(ms, 1.5)]),
-        Series("rig_v2_w", {"a": "b"}, [(ms, 2)]),
+        Series("given.tcp", {"c": "d"}, [(ms, 4)]),
+        Series("given.udp", {}, [(ms, 5)]),
+        Series("given_tcp_v", {"a": "b"}, [(ms, 1.5)]),
+        Series("given_tcp_w", {"a": "b"}, [(ms, 2)]),
+        Series("given_v1_v", {"a": "b", "db": "d"}, [(ms, 1.5)]),
+        Series("given_v1_w", {"a": "b", "db": "d"}, [(ms, 2)]),
+        Series("given_v2_v", {"a": "b"}, [(ms, 1.5)]),
+        Series("given_v2_w", {"a": "b"}, [(ms, 2)]),
     ]
-    selector = '{__name__=~"rig[._].*"}'
+    selector = '{__name__=~"given[._].*"}'
     eventually(lambda: sorted(server.series(selector), key=by_name) == expected)
 
 
