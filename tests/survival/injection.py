@@ -190,6 +190,15 @@ def _collect_when_told() -> None:
     gc.freeze()
 
 
+def _made_apart(world: Any, call: str) -> Iterator[None]:
+    """Make a call in a generator, which has a state of exceptions of its own.
+
+    What is raised at the line of an ``except`` leaves that state as it is in CPython 3.11:
+    the caught exception would be the context of all that this thread raises later.
+    """
+    yield world.make(call)
+
+
 class Injection:
     """One point, tried in one mode.
 
@@ -228,7 +237,7 @@ class Injection:
 
         try:
             with Tracer(self._folder, at_line):
-                self.world.make(self.call)
+                next(_made_apart(self.world, self.call))
             if raising and self.reached:
                 self.problems.append("the exception was swallowed")
         except KeyboardInterrupt:
