@@ -47,7 +47,8 @@ def build(
         tel: An instance, whose own metrics get a dashboard, too.
         backend: Whom they ask: one of ``BACKENDS``.
         service: Whose they are, by its name in that backend; when empty, of any service
-            that is chosen.
+            that is chosen. Name it where several services have metrics of their own:
+            ``own`` has one address (uid) in Grafana for each name.
 
     Returns:
         ``service``, ``runtime``, ``telemetry``, ``fleet``, and ``own`` where ``tel`` has

@@ -45,5 +45,6 @@ def _text(value: Any) -> str:
     is_plain = isinstance(value, str) and _PLAIN.fullmatch(value)
     if is_plain and value.lower() not in _NOT_TEXT:
         return str(value)
-    # JSON is YAML.
-    return json.dumps(value, ensure_ascii=False)
+    # JSON is YAML, but for characters that YAML wants escaped, such as U+0085.
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(it if it.isprintable() else f"\\U{ord(it):08x}" for it in text)
