@@ -165,7 +165,7 @@ class Lanes:
             self._is_running = True
             for name, worker in self._workers.items():
                 if worker.is_over:
-                    self._workers[name] = self._worker(worker.exporter)
+                    self._workers[name] = self._worker(worker.exporter, worker.inside)
             self._open_intakes()
         self._end_with_multiprocessing()
         self._start_threads()
@@ -245,7 +245,7 @@ class Lanes:
         self._starting = Lock()
         self._ticker = Ticker(self._tick)
 
-    def _worker(self, exporter: PushExporter) -> Worker:
+    def _worker(self, exporter: PushExporter, before: Worker | None = None) -> Worker:
         delivery = exporter.delivery
         queues: list[Queue] = []
         for signal in sorted(exporter.signals):
@@ -257,7 +257,7 @@ class Lanes:
                 queues.append(PushQueue(ledger, delivery, self._random, monotonic()))
             else:
                 queues.append(RecordQueue(ledger, delivery, self._limits, self._random))
-        return Worker(exporter, Lane(queues, delivery), self)
+        return Worker(exporter, Lane(queues, delivery), self, before)
 
     def _open_intakes(self) -> None:
         for intake, _ in self._intakes:

@@ -59,6 +59,7 @@ class Worker:
         exporter: What it drives.
         lane: Says what is to be done.
         host: Where the data come from.
+        before: Who drove the exporter before, and may still be stuck in it.
 
     Attributes:
         exporter: As given.
@@ -67,10 +68,17 @@ class Worker:
         is_over: Whether its books are closed.
     """
 
-    def __init__(self, exporter: PushExporter, lane: Lane, host: Host) -> None:
+    def __init__(
+        self,
+        exporter: PushExporter,
+        lane: Lane,
+        host: Host,
+        before: "Worker | None" = None,
+    ) -> None:
         self.exporter = exporter
         self.lane = lane
         self._host = host
+        self._before = before
         self._changed = Condition()
         self._thread: Thread | None = None
         self._sending: Send | None = None
@@ -143,6 +151,12 @@ class Worker:
         if self._thread is not None and self.lane.deadline is not None:
             self._thread.join(max(deadline - monotonic(), 0.0))
 
+    def let_go(self, deadline: float) -> bool:
+        """Wait until it is out of the exporter; give whether it came to that."""
+        with self._changed:
+            left = _timeout(deadline - monotonic())
+            return self._changed.wait_for(lambda: not self._is_driven, left)
+
     def abandon(self) -> None:
         """Count what is left, whatever the thread is doing; it goes on alone."""
         self._end()
@@ -165,12 +179,19 @@ class Worker:
         return {it.signal: (it.delivered, it.lost, it.unknown) for it in ledgers}
 
     @property
+    def inside(self) -> "Worker | None":
+        """Who may be in the exporter when this one is over."""
+        return self if self._is_driven else self._before
+
+    @property
     def ledgers(self) -> Iterable[Ledger]:
         """The ledgers of its signals."""
         return [queue.ledger for queue in self.lane.queues]
 
     def _run(self, until: float | None = None) -> None:
         """Do what is to be done: for ever, or on a caller's thread while it waits."""
+        if self._before and not self._before.let_go(inf if until is None else until):
+            return
         with self._changed:
             if until is None:
                 if self._is_running:  # it was started twice at one moment

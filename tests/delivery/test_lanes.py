@@ -265,6 +265,52 @@ def test_a_second_start_goes_on():
     assert exporter.closed == 3
 
 
+def test_who_starts_again_leaves_an_exporter_to_whom_is_stuck_in_it():
+    exporter = Scripted()
+    tel = instance(exporter)
+    with held(exporter) as (inside, go_on):
+        tel.start()
+        spans(tel, 1)
+        assert inside.wait(5)
+        for i in (2, 3):
+            assert tel.close(0.1).lost == 1
+            tel.start()
+            spans(tel, i)
+            assert tel.flush(0.1).pending == 1
+        assert exporter.tries == [[1]]
+        go_on.set()
+        assert tel.flush(5).delivered == 1
+    assert exporter.tries == [[1], [3]]
+    assert exporter.closed == 1
+    tel.close(5)
+    assert exporter.closed == 2
+    assert balance(tel) == {
+        "delivered": 1,
+        "rejected": 0,
+        "dropped": 1,
+        "unknown": 1,
+        "queued": 0,
+    }
+
+
+def test_without_threads_too_an_exporter_is_left_to_whom_is_stuck_in_it(monkeypatch):
+    exporter = Scripted()
+    tel = instance(exporter)
+    with held(exporter) as (inside, go_on):
+        tel.start()
+        spans(tel, 1)
+        assert inside.wait(5)
+        tel.close(0.1)
+        monkeypatch.setattr("obs.delivery._worker.Worker.start", lambda self: None)
+        tel.start()
+        spans(tel, 2)
+        assert tel.flush(0.1).pending == 1
+        go_on.set()
+        assert tel.flush(5).delivered == 1
+    tel.close(5)
+    assert exporter.tries == [[1], [2]]
+
+
 def test_the_ledger_balances_after_a_flood():
     exporter = Scripted()
     exporter.always = lambda payload: Ack(0, {"odd": 1})
