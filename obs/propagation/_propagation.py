@@ -16,7 +16,14 @@ from obs.propagation._tracecontext import W3CTraceContext, state_chars
 from obs.propagation._writing import write
 from obs.protocols import Propagator
 
-_BUILT_IN = ("tracecontext", "baggage", "b3", "b3multi", "jaeger")
+_FIELDS = {
+    "tracecontext": ("traceparent", "tracestate"),
+    "baggage": ("baggage",),
+    "b3": ("b3",),
+    "b3multi": ("x-b3-*",),
+    "jaeger": ("uber-trace-id", "uberctx-*"),
+}
+"""The headers of each format, by its name; with ``*`` all that begin so."""
 
 
 class Propagation:
@@ -38,6 +45,7 @@ class Propagation:
     __slots__ = (
         "_chars",
         "_diag",
+        "_fields",
         "_is_w3c",
         "_limits",
         "_propagators",
@@ -55,6 +63,8 @@ class Propagation:
             else (type_name(each), each)
             for each in given
         ]
+        formats = [each for each in given if isinstance(each, str)]
+        self._fields = [field for each in formats for field in _FIELDS[each]]
         self._diag = diag
         self._limits = limits
         self._with_baggage = "baggage" in given
@@ -87,20 +97,24 @@ class Propagation:
         Args:
             context: What to write; may be empty, or hold baggage alone.
             carrier: A mapping, an object with ``__setitem__``, a list or a tuple of pairs;
-                None for a new dictionary.
+                None for a new dictionary. If anything is written, what it had of the
+                built-in formats that are written is gone.
 
         Returns:
             The carrier; for a tuple another one.
         """
-        if carrier is None and self._is_w3c:
+        if self._is_w3c and (carrier is None or type(carrier) is dict):
             try:
                 headers = written(context, self._with_baggage)
-            except Exception as raised:  # a context of hostile values
+                if headers is not None:
+                    return (
+                        headers
+                        if carrier is None
+                        else write(headers, carrier, self._fields)
+                    )
+            except Exception as raised:  # a context of hostile values, hostile keys
                 if is_the_hosts(raised):
                     raise
-                headers = None
-            if headers is not None:
-                return headers
         return self._inject(context, {} if carrier is None else carrier)
 
     def _extract(self, carrier: Any) -> TraceContext:
@@ -165,7 +179,7 @@ class Propagation:
         for name, propagator in self._propagators:
             headers.update(self._written(name, propagator, context))
         try:
-            return write(headers, carrier)
+            return write(headers, carrier, self._fields)
         except Exception as error:  # a foreign object
             if is_the_hosts(error):
                 raise
@@ -270,8 +284,8 @@ def _same_name(one: object, other: object) -> bool:
 
 def _check(each: object) -> None:
     if isinstance(each, str):
-        if each not in _BUILT_IN:
-            known = ", ".join(map(repr, _BUILT_IN))
+        if each not in _FIELDS:
+            known = ", ".join(map(repr, _FIELDS))
             text = f"propagators: {shown(each)} is unknown. Known are {known}."
             raise DefinitionError(text)
         return

@@ -2,6 +2,8 @@
 
 import re
 import sys
+from collections.abc import MutableMapping
+from email.message import Message
 
 import pytest
 from hypothesis import given
@@ -308,3 +310,134 @@ def test_a_parser_sees_a_bounded_part_of_a_header():
         propagation.extract([("a", value)])
     found = {len(text) for text in texts if text is not None}
     assert max(found) == 32 * 514 + COUNTED_CHARS
+
+
+class Items:
+    """Has items, but is no mapping and tells no names."""
+
+    def __init__(self, items):
+        self.items = dict(items)
+
+    def __contains__(self, name):
+        return name in self.items
+
+    def __setitem__(self, name, value):
+        self.items[name] = value
+
+    def __delitem__(self, name):
+        del self.items[name]
+
+
+class Lines(MutableMapping):
+    """Deletes all lines of a name, in whatever case, and knows no others then."""
+
+    def __init__(self, lines):
+        self.lines = list(lines)
+
+    def __getitem__(self, name):
+        if name not in self:
+            raise KeyError(name)
+        return next(value for key, value in self.lines if key.lower() == name.lower())
+
+    def __contains__(self, name):
+        return any(key.lower() == name.lower() for key, _ in self.lines)
+
+    def __setitem__(self, name, value):
+        if name in self:
+            del self[name]
+        self.lines.append((name, value))
+
+    def __delitem__(self, name):
+        if name not in self:
+            raise KeyError(name)
+        self.lines = [it for it in self.lines if it[0].lower() != name.lower()]
+
+    def __iter__(self):
+        return iter([key for key, _ in self.lines])
+
+    def __len__(self):
+        return len(self.lines)
+
+
+def message(items):
+    found = Message()
+    for name, value in items:
+        found[name] = value
+    return found
+
+
+FOREIGN = [
+    ("TraceParent", PARENT),
+    ("tracestate", "evil=1"),
+    ("baggage", "user=attacker"),
+    ("Baggage", "user=another"),
+    ("B3", "d"),
+    ("X-B3-Flags", "1"),
+    ("x-b3-parentspanid", "1"),
+    ("uber-trace-id", "1:2:0:3"),
+    ("uberctx-user", "attacker"),
+    ("accept", "text/html"),
+]
+
+
+@pytest.mark.parametrize("make_carrier", [dict, list, tuple, Lines, message])
+@pytest.mark.parametrize(
+    ("order", "left"),
+    [
+        (("tracecontext",), {"baggage", "b3", "x-b3", "uber", "uberctx"}),
+        (("tracecontext", "baggage"), {"b3", "x-b3", "uber", "uberctx"}),
+        (
+            ("b3", "b3multi"),
+            {"traceparent", "tracestate", "baggage", "uber", "uberctx"},
+        ),
+        (("jaeger",), {"traceparent", "tracestate", "baggage", "b3", "x-b3"}),
+        (ALL, set()),
+    ],
+    ids=str,
+)
+def test_headers_of_another_trace_are_gone(make_carrier, order, left):
+    propagation, _ = make(*order, strict=True)
+    context = TraceContext(5, 6, sampled=False)
+    carrier = propagation.inject(context, make_carrier(FOREIGN))
+    items = carrier
+    if make_carrier is not list and make_carrier is not tuple:
+        items = carrier.lines if make_carrier is Lines else carrier.items()
+    written = propagation.inject(context)
+    expected = [it for it in FOREIGN if re.match("|".join(left) or "$", it[0].lower())]
+    if make_carrier is dict:  # which has one line of each name
+        assert dict(items) == {**dict(expected), "accept": "text/html", **written}
+    else:
+        names = [*expected, ("accept", "text/html"), *written.items()]
+        assert sorted(items) == sorted(names)
+    assert propagation.extract(carrier) == propagation.extract(written)
+
+
+def test_a_carrier_that_tells_no_names_has_replaced_what_is_written():
+    propagation, _ = make("tracecontext", strict=True)
+    carrier = Items({"traceparent": PARENT, "tracestate": "evil=1"})
+    propagation.inject(TraceContext(5, 6, sampled=True), carrier)
+    (written,) = propagation.inject(TraceContext(5, 6, sampled=True)).values()
+    assert carrier.items == {"traceparent": written, "tracestate": "evil=1"}
+
+
+def test_where_nothing_is_written_nothing_is_gone():
+    for order in (("tracecontext", "baggage"), ALL):
+        propagation, _ = make(*order, strict=True)
+        assert propagation.inject(TraceContext(), dict(FOREIGN)) == dict(FOREIGN)
+
+
+def test_an_own_propagator_replaces_what_it_writes_and_nothing_else():
+    propagation, _ = make(Own(written=[("own", "new")]))
+    given = {"Own": "old", "tracestate": "a=1"}
+    expected = {"own": "new", "tracestate": "a=1"}
+    assert propagation.inject(TraceContext(), given) == expected
+
+
+@given(contexts, st.dictionaries(names, st.text(max_size=5)), st.sampled_from([1, 2]))
+def test_the_fast_path_writes_into_headers_what_the_general_path_does(
+    context, headers, n
+):
+    propagation, _ = make(*ALL[:n], strict=True)
+    expected = propagation._inject(context, dict(headers))
+    assert propagation.inject(context, headers) == expected
+    assert headers == expected
