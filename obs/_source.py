@@ -1,8 +1,10 @@
 """What an exporter sees of an instance, and what the instance says about itself."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from threading import get_ident
+from threading import local
+from types import BuiltinMethodType
 from typing import TYPE_CHECKING
 
 from obs._diag import Diag
@@ -18,6 +20,10 @@ from obs.trace import Span, SpanReader, Tracer
 
 if TYPE_CHECKING:
     from obs.delivery._lanes import Lanes
+
+
+_WAITING = 10_000
+"""How many spans may end while one is handed on, on its thread."""
 
 
 class SelfCollector:
@@ -97,7 +103,7 @@ class Listeners:
             tracer.watch = logs.end_request
         self._put = tracer.sink = put
         self._receivers: tuple[Callable[[SpanRecord], object], ...] = ()
-        self._busy: set[int] = set()
+        self._here = local()
 
     def add(self, receive: Callable[[SpanRecord], object]) -> None:
         """Hand each span to ``receive`` from now on."""
@@ -116,27 +122,62 @@ class Listeners:
         # What began before a fork is running in the parent too, and ends there.
         if span.started < self._tracer.forked_ns:
             return
-        me = get_ident()
-        if me in self._busy:  # a listener that makes spans: not of these, for ever
-            return
-        self._busy.add(me)
+        turn: _Turn | None = getattr(self._here, "turn", None)
+        if turn is None:
+            self._hand_on_in_turn(_Turn(span))
+        elif turn.is_inside:
+            self._tracer.diag.dropped("traces", "invalid")
+        elif turn.count == _WAITING:
+            self._tracer.diag.dropped("traces", "limit")
+        else:  # a finalizer or a signal handler has come in between
+            turn.count += 1
+            turn.spans.append(span)
+
+    def _hand_on_in_turn(self, turn: "_Turn") -> None:
         try:
-            for receive in self._receivers:
-                self._hand(span, receive)
+            while turn.spans:  # again if one came after the last look
+                self._here.turn = turn
+                try:
+                    while turn.spans:
+                        self._hand(turn.spans.popleft(), turn)
+                finally:
+                    self._here.turn = None
         except RecursionError:  # the host's own goes on
             return
-        finally:
-            self._busy.discard(me)
 
-    def _hand(self, span: Span, receive: Callable[[SpanRecord], object]) -> None:
-        try:
-            receive(self._read(span))
-        except BaseException as error:
-            if is_the_hosts(error):
-                raise
-            diag = self._tracer.diag
-            diag.dropped("traces", "export_failed")
-            diag.say("listener", f"a span was not taken: {shown(error)}")
+    def _hand(self, span: Span, turn: "_Turn") -> None:
+        for receive in self._receivers:
+            try:
+                record = self._read(span)
+                # The append of a list makes no spans.
+                turn.is_inside = type(receive) is not BuiltinMethodType
+                receive(record)
+            except BaseException as error:
+                if is_the_hosts(error):
+                    raise
+                diag = self._tracer.diag
+                diag.dropped("traces", "export_failed")
+                diag.say("listener", f"a span was not taken: {shown(error)}")
+            finally:
+                turn.is_inside = False
+
+
+class _Turn:
+    """What one thread hands on.
+
+    Attributes:
+        spans: What is still to be handed on.
+        count: How many have come since it began.
+        is_inside: Whether a listener is at work. A span that ends then may be its own,
+            which would make it make spans for ever.
+    """
+
+    __slots__ = ("count", "is_inside", "spans")
+
+    def __init__(self, span: Span) -> None:
+        self.spans = deque([span])
+        self.count = 0
+        self.is_inside = False
 
 
 def _with_ends(

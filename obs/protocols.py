@@ -512,7 +512,9 @@ class Source(Protocol):
     ) -> None:
         """Hand on each finished span, and each log record, until the exporter is closed.
 
-        At once, on the thread that made it: they must return at once, too.
+        At once, on the thread that made it: they must return at once, too. A span that
+        ends while ``receive`` is at work on its thread may be its own, and is counted as
+        ``obs.dropped{signal="traces",reason="invalid"}``.
 
         Args:
             receive: Gets the spans.

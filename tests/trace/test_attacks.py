@@ -2,10 +2,12 @@
 
 import contextvars
 import copy
+import gc
 import itertools
 import math
 import pickle
 import threading
+from collections import Counter
 from collections.abc import Mapping
 
 import pytest
@@ -151,6 +153,44 @@ def test_a_listener_that_makes_spans_is_not_asked_about_them(tel, memory):
     with tel.span("root"):
         pass
     assert heard == ["root"]
+    dropped = memory.metrics["obs.dropped"]
+    assert dropped.value(signal="traces", exporter="", reason="invalid") == 2
+
+
+def test_spans_of_finalizers_are_handed_on_whenever_they_come(tel, memory):
+    class Late:
+        def __del__(self):
+            with tel.span("late"):
+                made.append(1)
+
+    made = []
+    for _ in range(500):
+        late = Late()
+        late.itself = late
+        del late
+        with tel.span("s"):
+            [object() for _ in range(10)]
+    gc.collect()
+    assert len(made) == 500
+    assert Counter(span.name for span in memory.spans) == {"s": 500, "late": 500}
+
+
+def test_a_value_that_makes_spans_while_it_is_read_does_so_no_more_than_so_often(
+    lenient, monkeypatch
+):
+    class Endless:
+        def __str__(self):
+            with tel.span("made", value=Endless()):
+                return "text"
+
+    monkeypatch.setattr("obs._source._WAITING", 5)
+    tel, memory = lenient
+    with tel.span("root", value=Endless()):
+        pass
+    assert [span.name for span in memory.spans] == ["root", *["made"] * 5]
+    assert [span.attributes["value"] for span in memory.spans] == ["text"] * 6
+    dropped = memory.metrics["obs.dropped"]
+    assert dropped.value(signal="traces", exporter="", reason="limit") == 1
 
 
 def test_a_sampler_that_makes_spans_is_not_asked_about_them():
