@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Exporter: TypeAlias = PullExporter | PushExporter
 
+_DAY = 86_400.0
+"""The longest wait: no lock takes an endless one."""
 
 _running: "set[Lifecycle]" = set()
 """Those with lanes: what they hold is to be delivered though the instance is forgotten."""
@@ -139,16 +141,26 @@ class Lifecycle:
         """Close all exporters by one deadline; idempotent."""
         deadline = self._deadline(timeout)
         result = FlushResult.over({})
-        with self._lock:
+        left = max(deadline - time.monotonic(), 0.0)
+        if not self._lock.acquire(timeout=min(left, _DAY)):  # another close, a detach
+            return self.flush(0.0)
+        try:
             self._is_running = False
             _running.discard(self)
-            if self._lanes is not None:  # first: what the hooks know is pushed, too
-                result = self._lanes.close(deadline)
-            for hook in self._hooks:
-                hook.stop()
-            for exporter in reversed(self.exporters):
-                self._close_one(exporter, deadline)
+            try:
+                if self._lanes is not None:  # first: what the hooks know is pushed, too
+                    result = self._lanes.close(deadline)
+            finally:  # a signal handler may raise
+                self._stop_others(deadline)
+        finally:
+            self._lock.release()
         return result
+
+    def _stop_others(self, deadline: float) -> None:
+        for hook in self._hooks:
+            hook.stop()
+        for exporter in reversed(self.exporters):
+            self._close_one(exporter, deadline)
 
     def exit(self, deadline: float | None = None) -> None:
         """Deliver what is left when the process ends and nobody has called ``close``."""

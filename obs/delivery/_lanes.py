@@ -73,6 +73,7 @@ class Lanes:
         self._timeout = shutdown_timeout
         self._durations = registry.block(CATALOG["obs.export.duration"])
         self._workers: dict[str, Worker] = {}
+        self._left: dict[str, Worker] = {}
         self._random = Random()
         self._is_running = False
         self._is_forked = False
@@ -137,7 +138,10 @@ class Lanes:
                 "Give one of them name=..."
             )
             raise DefinitionError(text)
-        worker = self._workers[name] = self._worker(exporter)
+        before = self._left.pop(name, None)
+        is_same = before is not None and before.exporter is exporter
+        worker = self._worker(exporter, before if is_same else None)
+        self._workers[name] = worker
         for ledger in worker.ledgers:
             self._durations.series((ledger.signal, name))
         self._open_intakes()
@@ -147,11 +151,14 @@ class Lanes:
         worker = self._workers.get(exporter.name)
         if worker is None or worker.exporter is not exporter:
             return
-        if self._is_running:
-            self.tick(deadline)
-            _close([worker], deadline)
-        del self._workers[exporter.name]
-        self._open_intakes()
+        try:
+            if self._is_running:
+                self._close([worker], deadline)
+        finally:
+            del self._workers[exporter.name]
+            if worker.inside is not None:
+                self._left[exporter.name] = worker.inside
+            self._open_intakes()
 
     def start(self) -> None:
         """Start the threads that are not running."""
@@ -192,10 +199,12 @@ class Lanes:
             self._is_running = False
             for intake, _ in self._intakes:
                 intake.close()
-            self.tick(deadline)
-            _close(workers, deadline)
-            self._ticker.stop(deadline)
-            self._ticker = Ticker(self._tick)
+            try:
+                self._close(workers, deadline)
+            finally:
+                self.tick(monotonic() + CLOSING)  # where the tick before was broken off
+                self._ticker.stop(deadline)
+                self._ticker = Ticker(self._tick)
         return _results(workers, before)
 
     def tick(self, deadline: float) -> int:
@@ -229,6 +238,7 @@ class Lanes:
         self._is_forked = self._is_asleep = self._is_running
         self.produced = dict.fromkeys(self.produced, 0)
         self._counted = {}
+        self._left = {}
         for ledger in self.ledgers.values():
             ledger.clear()
         for name, worker in self._workers.items():
@@ -239,6 +249,17 @@ class Lanes:
             self._end_with_multiprocessing()
             if any("metrics" in it.exporter.signals for it in self._workers.values()):
                 self._woken()
+
+    def _close(self, workers: Sequence[Worker], deadline: float) -> None:
+        """Have lanes end; also where a signal handler raises, what is left is counted."""
+        try:
+            self.tick(deadline)
+            for worker in workers:
+                worker.close(deadline)
+            _wait(workers, deadline + CLOSING)
+        finally:
+            for worker in workers:
+                worker.abandon()
 
     def _begin(self) -> None:
         self._ticking = Lock()
@@ -382,14 +403,6 @@ def _import(modules: Sequence[str]) -> None:
     for module in modules:
         with suppress(Exception):
             import_module(module)
-
-
-def _close(workers: Sequence[Worker], deadline: float) -> None:
-    for worker in workers:
-        worker.close(deadline)
-    _wait(workers, deadline + CLOSING)
-    for worker in workers:
-        worker.abandon()
 
 
 def _wait(workers: Sequence[Worker], deadline: float) -> None:

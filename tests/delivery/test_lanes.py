@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from obs.errors import ExportFailed
 from obs.limits import Limits
 from obs.metrics import Registry
 from obs.model import Ack, Payload, Resource
+from obs.testing import MemoryExporter
 from tests.delivery.scripted import Scripted, down, refused
 
 GRACE = 0.5
@@ -311,6 +314,127 @@ def test_without_threads_too_an_exporter_is_left_to_whom_is_stuck_in_it(monkeypa
     assert exporter.tries == [[1], [2]]
 
 
+def test_who_attaches_again_leaves_an_exporter_to_whom_is_stuck_in_it():
+    exporter, other = Scripted(), Scripted()
+    tel = instance(exporter, shutdown_timeout=0.1)
+    with held(exporter) as (inside, go_on):
+        tel.start()
+        spans(tel, 1)
+        assert inside.wait(5)
+        tel.detach(exporter)
+        tel.attach(exporter)
+        spans(tel, 2)
+        assert tel.flush(0.1).pending == 1
+        assert exporter.tries == [[1]]
+        go_on.set()
+        assert tel.flush(5).delivered == 1
+    tel.detach(exporter)
+    with held(exporter) as (inside, _):
+        tel.attach(exporter)
+        spans(tel, 3)
+        assert inside.wait(5)
+        tel.detach(exporter)
+        tel.attach(other)
+        spans(tel, 4)
+        assert tel.flush(5).delivered == 1
+        tel.close(1)
+    assert exporter.tries == [[1], [2], [3]]
+    assert other.tries == [[4]]
+
+
+@contextmanager
+def interrupted(seconds):
+    """Have a signal handler raise KeyboardInterrupt in that many seconds."""
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
+    try:
+        timer.start()
+        yield
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("end", ["close", "detach"])
+def test_an_end_that_a_signal_handler_breaks_off_counts_what_is_left(end, capfd):
+    exporter = Scripted()
+    exporter.always = down()
+    tel = instance(exporter)
+    tel.start()
+    spans(tel, 1, 2, 3)
+    with pytest.raises(KeyboardInterrupt), interrupted(0.3):
+        tel.close(30) if end == "close" else tel.detach(exporter)
+    counts = {"delivered": 0, "rejected": 0, "dropped": 3, "unknown": 0, "queued": 0}
+    assert balance(tel) == counts
+    assert "0 traces delivered, 3 not: 3 closed." in capfd.readouterr().err
+    eventually(lambda: exporter.closed == 1)
+    exporter.always = None
+    tel.start() if end == "close" else tel.attach(exporter)
+    spans(tel, 4)
+    assert tel.flush(5).delivered == 1
+    tel.close(5)
+
+
+def test_a_close_that_a_signal_handler_breaks_off_ends_pull_exporters_and_hooks():
+    exporter, memory = Scripted(), MemoryExporter()
+    exporter.always = down()
+    tel = instance(exporter, memory)
+    tel.start()
+    spans(tel, 1)
+    with pytest.raises(KeyboardInterrupt), interrupted(0.3):
+        tel.close(30)
+    spans(tel, 2)
+    assert [span.attributes["i"] for span in memory.spans] == [1]
+
+
+def test_what_a_broken_off_tick_left_is_counted(monkeypatch):
+    exporter = Scripted()
+    tel = instance(exporter)
+    with tel.start():
+        pass
+    tel.start()
+    ticks = []
+
+    def tick(self, deadline):
+        ticks.append(deadline)
+        if len(ticks) == 1:
+            raise KeyboardInterrupt
+        return real(self, deadline)
+
+    real = Lanes.tick
+    spans(tel, 1, 2)
+    monkeypatch.setattr(Lanes, "tick", tick)
+    with pytest.raises(KeyboardInterrupt):
+        tel.close(5)
+    assert balance(tel)["dropped"] == produced(tel) == 2
+
+
+def is_taken(lock):
+    if is_mine := lock.acquire(blocking=False):
+        lock.release()
+    return not is_mine
+
+
+@pytest.mark.parametrize("end", ["close", "detach"])
+def test_close_keeps_its_time_beside_somebody_elses(end):
+    exporter = Scripted(signals=("metrics", "traces"))
+    tel = instance(exporter, shutdown_timeout=5)
+    with held(exporter) as (inside, go_on):
+        tel.start()
+        spans(tel, 1)
+        assert inside.wait(5)
+        other = tel.close if end == "close" else lambda: tel.detach(exporter)
+        with ThreadPoolExecutor(1) as threads:
+            ended = threads.submit(other)
+            eventually(lambda: is_taken(tel._lifecycle._lock))
+            started = time.monotonic()
+            assert tel.close(0.2).pending == 2
+            assert time.monotonic() - started < 0.2 + GRACE
+            go_on.set()
+            ended.result()
+    tel.close(5)
+
+
 def test_the_ledger_balances_after_a_flood():
     exporter = Scripted()
     exporter.always = lambda payload: Ack(0, {"odd": 1})
@@ -327,8 +451,8 @@ def test_the_ledger_balances_after_a_flood():
 def test_all_numbers_stand_at_zero_from_the_start():
     tel = instance(Scripted(signals=("metrics", "logs", "traces")))
     snapshot = tel.snapshot()
-    for signal in ("metrics", "logs", "traces"):
-        mine = {"signal": signal, "exporter": "scripted"}
+    for recorded in ("metrics", "logs", "traces"):
+        mine = {"signal": recorded, "exporter": "scripted"}
         for name in ("obs.exported", "obs.unknown", "obs.queue.size"):
             assert snapshot[name].value(**mine) == 0
         assert snapshot["obs.rejected"].value(**mine, reason="refused") == 0
@@ -661,8 +785,6 @@ def test_an_exporter_that_is_attached_again_gets_no_increase_twice():
 
 
 def test_listeners_and_lanes_get_the_same_spans():
-    from obs.testing import MemoryExporter
-
     exporter, memory = Scripted(), MemoryExporter()
     tel = instance(exporter, memory)
     with tel.start():
