@@ -4,7 +4,7 @@ A connection is in one of four states:
 
     SHAKING ──> READING ──> WRITING ──> READING (kept alive) or DRAINING ──> closed
 
-SHAKING, READING and DRAINING wait for the client and may be evicted; WRITING may not.
+A newcomer always gets in: when all places are taken, ``stalest_first`` says whose it gets.
 """
 
 import os
@@ -12,7 +12,7 @@ import selectors
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import Enum
 from time import monotonic, sleep
@@ -47,7 +47,12 @@ class State(Enum):
 
 
 class Connection:
-    """One client: the socket, what came and what goes out."""
+    """One client: the socket, what came and what goes out.
+
+    Attributes:
+        since: When it last got on: connected, had a request answered, or, while it is
+            being answered, took bytes of its answer. Parts of a request do not count.
+    """
 
     __slots__ = (
         "deadline", "discarded", "events", "is_idle", "keep", "output", "parser",
@@ -72,6 +77,24 @@ class Connection:
         if not self.parser.is_empty:
             return True
         return self.tls is not None and self.tls.pending() > 0
+
+
+def stalest_first(
+    connections: Iterable[Connection], burst_seconds: float
+) -> list[Connection]:
+    """Give the connections in the order in which they are to make room.
+
+    Who has gone longest without getting on comes first. Where that is less than
+    ``burst_seconds``, many come at once, and the kind there is more of comes first: else
+    a crowd that only connects would push out who reads an answer, and a crowd that asks
+    and does not read would push out who has yet to send a request.
+    """
+    order = sorted(connections, key=lambda connection: connection.since)
+    if order[0].since <= monotonic() - burst_seconds:
+        return order
+    waiting = [c for c in order if c.state is not State.WRITING]
+    writing = [c for c in order if c.state is State.WRITING]
+    return writing + waiting if len(writing) > len(waiting) else waiting + writing
 
 
 class Loop:
@@ -192,7 +215,7 @@ class Loop:
                 self._advance(connection)
         for connection in list(self._connections):
             if connection.deadline <= now:
-                self._drop(connection, reset=connection.state is State.WRITING)
+                self._drop(connection)
         if someone_knocks:
             self._accept()
         elif self._accept_at is not None and self._accept_at <= now:
@@ -244,10 +267,8 @@ class Loop:
             self._say("accept", f"accept failed: {error.strerror}; waiting {seconds} s")
 
     def _admit(self, sock: socket.socket) -> None:
-        full = len(self._connections) >= self._limits.connections
-        if full and not self._evict():
-            sock.close()
-            return
+        if len(self._connections) >= self._limits.connections:
+            self._evict()
         connection = Connection(sock, self._limits)
         try:
             sock.setblocking(False)
@@ -268,12 +289,22 @@ class Loop:
         self._connections.add(connection)
         self._advance(connection)
 
-    def _evict(self) -> bool:
-        waiting = [c for c in self._connections if c.state is not State.WRITING]
-        if not waiting:
-            return False
-        self._drop(min(waiting, key=lambda connection: connection.since))
-        return True
+    def _evict(self) -> None:
+        order = stalest_first(self._connections, self._limits.burst_seconds)
+        # The thread may have been in handlers for long since it last looked. Only who is
+        # ready is tried: a buffer that is not may still take a few bytes of an answer.
+        ready = [key.data for key, _ in self._selector.select(0)]
+        for connection in order:
+            since = connection.since
+            if connection in ready:
+                self._advance(connection)
+            if connection not in self._connections:
+                return
+            if connection.since == since:
+                break
+        else:
+            connection = order[0]
+        self._drop(connection)
 
     def _advance(self, connection: Connection) -> None:
         """Go on with a connection until its client has to do something."""
@@ -341,6 +372,7 @@ class Loop:
     def _write(self, connection: Connection) -> None:
         sent = connection.sock.send(connection.output[:SEND_BYTES])
         connection.output = connection.output[sent:]
+        connection.since = monotonic()
         if connection.output:
             self._watch(connection, _WRITE)
         elif not connection.keep:
@@ -379,7 +411,7 @@ class Loop:
             connection.events = events
             self._selector.modify(connection.sock, events, connection)
 
-    def _drop(self, connection: Connection, *, reset: bool = False) -> None:
+    def _drop(self, connection: Connection) -> None:
         self._connections.discard(connection)
         sock = connection.sock
         # A forked child may still hold the descriptor: without these two the selector
@@ -387,7 +419,7 @@ class Loop:
         with suppress(KeyError, ValueError):
             self._selector.unregister(sock)
         with suppress(OSError):
-            if reset:
+            if connection.state is State.WRITING:
                 # Else the kernel keeps the unsent rest, for minutes.
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             sock.shutdown(socket.SHUT_RDWR)

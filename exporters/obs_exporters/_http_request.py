@@ -47,10 +47,13 @@ class HttpLimits(NamedTuple):
         header_seconds: From accept (TLS handshake included), or from the first byte on
             a kept-alive connection, to the complete request; past it, closed.
         answer_seconds: From the complete request until all of the answer has been
-            handed to the kernel, the handler included; past it, reset.
+            handed to the kernel, the handler included; past it, reset. It holds for
+            those who read steadily, too: a client cannot stay by reading slowly.
         idle_seconds: From an answer to the next request's first byte.
         linger_seconds: How long a closed connection is read from, so that the last
             answer arrives (closing over unread bytes would reset the connection).
+        burst_seconds: Where all connections got on within this time, a newcomer takes
+            a place of the kind there is more of; see ``stalest_first``.
         accept_pause_seconds: How long nothing is accepted after accepting failed.
     """
 
@@ -62,6 +65,7 @@ class HttpLimits(NamedTuple):
     answer_seconds: float = 10.0
     idle_seconds: float = 30.0
     linger_seconds: float = 1.0
+    burst_seconds: float = 1.0
     accept_pause_seconds: float = 0.1
 
 

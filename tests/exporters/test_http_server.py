@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from obs.errors import DefinitionError
 from obs_exporters import _http_server
 from obs_exporters._http_gate import Gate
-from obs_exporters._http_loop import Loop
+from obs_exporters._http_loop import Connection, Loop, State, stalest_first
 from obs_exporters._http_request import RequestError, RequestParser, encode
 from obs_exporters._http_server import (
     HttpLimits,
@@ -60,7 +60,7 @@ class Client:
         self.sock.settimeout(CLIENT_SECONDS)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-        self.rest = b""
+        self.rest = bytearray()
         try:
             self.sock.connect((server.host, server.port))
             if tls:
@@ -89,7 +89,7 @@ class Client:
         length = int(headers.get("content-length", 0)) if has_body else 0
         while len(self.rest) < length:
             self._more()
-        body, self.rest = self.rest[:length], self.rest[length:]
+        body, self.rest = bytes(self.rest[:length]), self.rest[length:]
         assert first.startswith("HTTP/1.1 ")
         return Answer(int(first.split(" ")[1]), headers, body)
 
@@ -98,7 +98,7 @@ class Client:
         with suppress(ConnectionError):
             while data := self.sock.recv(65536):
                 self.rest += data
-        return self.rest
+        return bytes(self.rest)
 
     def is_open(self) -> bool:
         readable, _, _ = select.select([self.sock], [], [], 0)
@@ -199,6 +199,7 @@ def test_the_limits_have_their_stated_defaults() -> None:
         "answer_seconds": 10.0,
         "idle_seconds": 30.0,
         "linger_seconds": 1.0,
+        "burst_seconds": 1.0,
         "accept_pause_seconds": 0.1,
     }
     assert _http_server.BACKLOG == 128
@@ -724,6 +725,7 @@ def test_a_fault_in_the_loop_is_said_and_survived(
 
 # Deadlines
 
+GET_LARGE = GET.replace(b"/ ", b"/large ")
 PARTIAL = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -848,23 +850,196 @@ def test_a_newcomer_takes_the_place_that_has_waited_longest(serve: Serve) -> Non
         assert waiting[0].send().answer().status == 200
 
 
-def test_who_is_being_answered_is_not_evicted(serve: Serve) -> None:
-    body = b"x" * (8 << 20)
+LARGE = b"x" * (16 << 20)
+"""More than the kernel takes at once; who asks for it and does not read it stalls."""
 
-    def large(request: Request) -> Response:
-        return Response(200, (), body if request.path == "/large" else b"")
 
-    server = serve(large, limits=HttpLimits(connections=4, answer_seconds=60))
+def large(request: Request) -> Response:
+    return Response(200, (), LARGE if request.path == "/large" else b"")
+
+
+def stall(server: HttpServer, client: Client) -> Connection:
+    """Have the client ask for the large page, and the kernel take what it can."""
+    client.send(GET_LARGE)
+    eventually(lambda: peer(server, client) is not None)
+    connection = peer(server, client)
+    assert connection is not None
+    eventually(lambda: connection.state is State.WRITING)
+    eventually(lambda: not can_take(connection, 0.05))
+    return connection
+
+
+def can_take(connection: Connection, seconds: float = 0) -> bool:
+    return bool(select.select([], [connection.sock], [], seconds)[1])
+
+
+def peer(server: HttpServer, client: Client) -> Connection | None:
+    name = client.sock.getsockname()
+    for connection in list(held(server)):
+        with suppress(OSError):
+            if connection.sock.getpeername() == name:
+                assert isinstance(connection, Connection)
+                return connection
+    return None
+
+
+BURSTS = pytest.mark.parametrize("burst_seconds", [0.0, 60.0], ids=["calm", "burst"])
+"""Whether what these tests do counts as all at once, whatever time they take."""
+
+
+@BURSTS
+@pytest.mark.parametrize("tls", [False, True])
+def test_clients_that_ask_and_do_not_read_keep_no_scrape_out(
+    serve: Serve, tls: bool, burst_seconds: float
+) -> None:
+    said = Said()
+    server = serve(
+        large,
+        limits=HttpLimits(
+            connections=4, answer_seconds=60, burst_seconds=burst_seconds
+        ),
+        tls=server_context() if tls else None,
+        on_error=said,
+    )
     with ExitStack() as stack:
-        readers = [stack.enter_context(Client(server, rcvbuf=4096)) for _ in range(4)]
-        for reader in readers:
-            reader.send(GET.replace(b"/ ", b"/large "))
-        eventually(lambda: sum(len(c.output) > 0 for c in held(server)) == 4)
-        with Client(server) as newcomer:
-            assert newcomer.until_closed() == b""
+
+        def new() -> Client:
+            client = stack.enter_context(Client(server, rcvbuf=4096, tls=tls))
+            stall(server, client)
+            return client
+
+        stalled = [new() for _ in range(4)]
+        for _ in range(2):
+            with Client(server, tls=tls) as scraper:
+                assert scraper.send(GET_LARGE).answer().body == LARGE
+            oldest = stalled.pop(0)
+            assert len(oldest.until_closed()) < len(LARGE)
+            assert len(held(server)) <= 4
+            eventually(lambda: len(held(server)) == 3)  # the scraper has gone
+            assert all(peer(server, client) for client in stalled)
+            stalled.append(new())
+    assert said == []
+
+
+@BURSTS
+def test_a_newcomer_that_has_not_asked_yet_stays_while_others_stall(
+    serve: Serve, burst_seconds: float
+) -> None:
+    limits = HttpLimits(connections=4, answer_seconds=60, burst_seconds=burst_seconds)
+    server = serve(large, limits=limits)
+    with ExitStack() as stack:
+        for _ in range(4):
+            stall(server, stack.enter_context(Client(server, rcvbuf=4096)))
+        first = stack.enter_context(Client(server))
+        eventually(lambda: State.READING in {c.state for c in list(held(server))})
+        second = stack.enter_context(Client(server))
+        assert second.send().answer().status == 200
+        assert first.send().answer().status == 200
         assert len(held(server)) == 4
-        assert readers[0].answer().body == body
+
+
+def test_who_has_to_send_a_request_yet_outlasts_a_burst_of_clients_that_stall(
+    serve: Serve,
+) -> None:
+    limits = HttpLimits(connections=4, answer_seconds=60, burst_seconds=60)
+    server = serve(large, limits=limits)
+    with ExitStack() as stack:
+        first = stack.enter_context(Client(server))
+        for _ in range(10):
+            stall(server, stack.enter_context(Client(server, rcvbuf=4096)))
+            assert len(held(server)) <= 4
+        assert first.send().answer().status == 200
+
+
+def test_a_steady_reader_outlasts_a_burst_of_clients_that_only_connect(
+    serve: Serve,
+) -> None:
+    limits = HttpLimits(connections=4, answer_seconds=60, burst_seconds=60)
+    server = serve(large, limits=limits)
+    with Client(server, rcvbuf=65536) as reader, ExitStack() as stack:
+        stall(server, reader)  # nothing is taken between two newcomers of a burst
+        for n in range(20):
+            stack.enter_context(Client(server))
+            eventually(lambda n=n: len(held(server)) == min(n + 2, 4))
         assert ask(server).status == 200
+        assert reader.answer().body == LARGE
+
+
+@BURSTS
+def test_a_steady_reader_outlasts_clients_that_ask_and_do_not_read(
+    serve: Serve, burst_seconds: float
+) -> None:
+    limits = HttpLimits(connections=3, answer_seconds=60, burst_seconds=burst_seconds)
+    server = serve(large, limits=limits)
+    with Client(server, rcvbuf=65536) as reader, ExitStack() as stack:
+        connection = stall(server, reader)
+        for _ in range(4):
+            since = connection.since
+            while connection.since == since:
+                reader._more()
+            stall(server, stack.enter_context(Client(server, rcvbuf=4096)))
+            assert len(held(server)) <= 3
+        assert connection.state is State.WRITING
+        assert reader.answer().body == LARGE
+
+
+def test_who_got_on_while_the_thread_was_in_a_handler_is_not_evicted(
+    serve: Serve,
+) -> None:
+    entered = {"/1": threading.Event(), "/2": threading.Event()}
+    leave = {"/1": threading.Event(), "/2": threading.Event()}
+
+    def hang(request: Request) -> Response:
+        if request.path in entered:
+            entered[request.path].set()
+            leave[request.path].wait(CLIENT_SECONDS)
+        return large(request)
+
+    limits = HttpLimits(connections=4, answer_seconds=60, burst_seconds=0)
+    server = serve(hang, limits=limits)
+    with ExitStack() as stack:
+        reader, asker, idle, last = (
+            stack.enter_context(Client(server, rcvbuf=65536)) for _ in range(4)
+        )
+        eventually(lambda: len(held(server)) == 4)
+        connection = stall(server, reader)
+        idle.send(GET.replace(b"/ ", b"/1 "))
+        assert entered["/1"].wait(CLIENT_SECONDS)
+        # The next look finds a request and a newcomer, and nothing of the first two.
+        last.send(GET.replace(b"/ ", b"/2 "))
+        newcomer = stack.enter_context(Client(server))
+        leave["/1"].set()
+        assert entered["/2"].wait(CLIENT_SECONDS)
+        asker.send()
+        while not can_take(connection):
+            reader._more()
+        leave["/2"].set()
+        assert newcomer.send().answer().status == 200
+        assert asker.answer().status == 200
+        assert reader.answer().body == LARGE
+        assert idle.answer().status == 200
+        assert idle.until_closed() == b""
+
+
+def in_order(*clients: tuple[State, float], burst_seconds: float) -> list[int]:
+    with socket.socket() as sock:
+        connections = [Connection(sock, HttpLimits()) for _ in clients]
+    now = time.monotonic()
+    for connection, (state, seconds) in zip(connections, clients, strict=True):
+        connection.state = state
+        connection.since = now - seconds
+    return [connections.index(c) for c in stalest_first(connections, burst_seconds)]
+
+
+def test_who_has_gone_longest_without_progress_makes_room_first() -> None:
+    R, W = State.READING, State.WRITING
+    D, S = State.DRAINING, State.SHAKING
+    clients = ((R, 300), (W, 900), (W, 100), (D, 200), (S, 500), (R, 400))
+    assert in_order(*clients, burst_seconds=800) == [1, 4, 5, 0, 3, 2]
+    # None has gone so long: of those that wait, and of those that read, the more.
+    assert in_order(*clients, burst_seconds=1000) == [4, 5, 0, 3, 1, 2]
+    assert in_order(*clients[:3], burst_seconds=1000) == [1, 2, 0]
+    assert in_order(*clients[:2], burst_seconds=1000) == [0, 1]
 
 
 def test_who_is_here_is_looked_at_between_two_evictions(
