@@ -240,10 +240,20 @@ def _pulls(exporter: Exporter) -> TypeGuard[PullExporter]:
 
 def _check_exporters(exporters: Iterable[Exporter]) -> list[Exporter]:
     try:
-        return [_check_exporter(exporter) for exporter in exporters]
+        found = [_check_exporter(exporter) for exporter in exporters]
     except TypeError:
         text = f"Obs: exporters got {shown(exporters)}, needs a list of exporters."
         raise DefinitionError(text) from None
+    known: set[int] = set()
+    for exporter in found:
+        if id(exporter) in known:
+            text = (
+                f"Obs: exporters has the exporter {_name_of(exporter)!r} twice. "
+                "Remove one."
+            )
+            raise DefinitionError(text)
+        known.add(id(exporter))
+    return found
 
 
 def _check_exporter(exporter: Exporter) -> Exporter:

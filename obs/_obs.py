@@ -23,6 +23,7 @@ from obs._source import (
 from obs.catalog import definitions
 from obs.delivery import Intake
 from obs.encoding import Redaction
+from obs.errors import DefinitionError, shown
 from obs.limits import Limits
 from obs.logs import Logs, Route
 from obs.metrics import DEFAULT_SECONDS, Registry
@@ -115,6 +116,7 @@ class Obs(Unique):
         strict: bool = False,
         clock: Clock | None = None,
     ) -> None:
+        _check_switches(runtime=runtime, strict=strict)
         clock = clock or SystemClock()
         find_resource = ProcessResource(service, version, environment, resource)
         check_redact(redact)
@@ -391,6 +393,13 @@ class Running:
     ) -> None:
         """Close the instance."""
         await self._tel.aclose()
+
+
+def _check_switches(**switches: object) -> None:
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            text = f"Obs: {name} got {shown(value)}, needs True or False."
+            raise DefinitionError(text)
 
 
 _instances: WeakSet[Obs] = WeakSet()
