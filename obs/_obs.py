@@ -74,7 +74,7 @@ class Obs(Unique):
         classify: Gives an exception's outcome (``ok error cancelled deadline_exceeded
             aborted``), or None to leave it to the rules of ``operation``.
         limits: How much may be held.
-        shutdown_timeout: Seconds that ``close`` may take.
+        shutdown_timeout: Seconds that ``close`` may take, a day at most.
         strict: Whether a bad recording call raises ``InvalidValue``; for tests.
         clock: Where time comes from; for tests.
 
@@ -210,7 +210,8 @@ class Obs(Unique):
         """Send what has been recorded so far, and one snapshot of the metrics.
 
         Args:
-            timeout: When to give up, in seconds; ``shutdown_timeout`` when None.
+            timeout: When to give up, in seconds, after a day at the latest;
+                ``shutdown_timeout`` when None, or no finite number.
 
         Returns:
             What was acknowledged meanwhile, and never more: spans and logs one by one, of
@@ -231,7 +232,8 @@ class Obs(Unique):
         """Stop what ``start`` started, by one deadline; what fails is said, not raised.
 
         Args:
-            timeout: In seconds; ``shutdown_timeout`` when None.
+            timeout: In seconds, a day at most; ``shutdown_timeout`` when None, or no
+                finite number.
 
         Returns:
             What was delivered meanwhile.

@@ -392,11 +392,15 @@ def test_an_instance_that_recorded_and_never_started_says_so_at_exit(
         ({"resource": {"a": 1}}, "Obs: resource['a'] got 1, needs text."),
         (
             {"shutdown_timeout": -1},
-            "Obs: shutdown_timeout got -1, needs seconds of at least 0.",
+            "Obs: shutdown_timeout got -1, needs seconds from 0 to 86400.",
+        ),
+        (
+            {"shutdown_timeout": 1e300},
+            "Obs: shutdown_timeout got 1e+300, needs seconds from 0 to 86400.",
         ),
         (
             {"shutdown_timeout": float("nan")},
-            "Obs: shutdown_timeout got nan, needs seconds of at least 0.",
+            "Obs: shutdown_timeout got nan, needs seconds from 0 to 86400.",
         ),
         (
             {"resource": "abc"},
