@@ -10,7 +10,7 @@ from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._source import InstanceSource
 from obs.errors import DefinitionError, StartFailed, shown, type_name
-from obs.metrics import Registry
+from obs.metrics import Registry, exact_number
 from obs.model import FlushResult
 from obs.protocols import PullExporter, PushExporter
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Exporter: TypeAlias = PullExporter | PushExporter
 
-_DAY = 86_400.0
-"""The longest wait: no lock takes an endless one."""
+_LONGEST = 86_400
+"""Seconds in a day: locks and sockets refuse to wait for more than they can count."""
 
 _running: "set[Lifecycle]" = set()
 """Those with lanes: what they hold is to be delivered though the instance is forgotten."""
@@ -63,10 +63,10 @@ class Lifecycle:
         shutdown_timeout: float,
     ) -> None:
         is_number = type(shutdown_timeout) in (int, float)
-        if not is_number or not 0 <= shutdown_timeout < float("inf"):
+        if not is_number or not 0 <= shutdown_timeout <= _LONGEST:
             text = (
-                f"Obs: shutdown_timeout got {shown(shutdown_timeout)}, needs seconds of "
-                "at least 0."
+                f"Obs: shutdown_timeout got {shown(shutdown_timeout)}, needs seconds from "
+                f"0 to {_LONGEST}."
             )
             raise DefinitionError(text)
         self._make_source = make_source
@@ -122,7 +122,7 @@ class Lifecycle:
 
     def detach(self, exporter: Exporter) -> None:
         """Close an exporter and forget it."""
-        deadline = self._deadline(None)
+        deadline = self._deadline()
         with self._lock:
             if not any(other is exporter for other in self.exporters):
                 return
@@ -134,15 +134,15 @@ class Lifecycle:
 
     def flush(self, timeout: float | None = None) -> FlushResult:
         """Have everything sent by one deadline; nothing is where no exporter pushes."""
-        deadline = self._deadline(timeout)
+        deadline = self._deadline(timeout, "flush")
         return self._lanes.flush(deadline) if self._lanes else FlushResult.over({})
 
     def close(self, timeout: float | None = None) -> FlushResult:
         """Close all exporters by one deadline; idempotent."""
-        deadline = self._deadline(timeout)
+        deadline = self._deadline(timeout, "close")
         result = FlushResult.over({})
         left = max(deadline - time.monotonic(), 0.0)
-        if not self._lock.acquire(timeout=min(left, _DAY)):  # another close, a detach
+        if not self._lock.acquire(timeout=left):  # another close, a detach
             return self.flush(0.0)
         try:
             self._is_running = False
@@ -164,7 +164,7 @@ class Lifecycle:
 
     def exit(self, deadline: float | None = None) -> None:
         """Deliver what is left when the process ends and nobody has called ``close``."""
-        deadline = self._deadline(None) if deadline is None else deadline
+        deadline = self._deadline() if deadline is None else deadline
         if self._is_running:
             self.close(max(deadline - time.monotonic(), 0.0))
         elif self._lanes is not None:  # in a forked child they may run all the same
@@ -188,8 +188,18 @@ class Lifecycle:
             _running.add(self)
             self._lanes.start()
 
-    def _deadline(self, timeout: float | None) -> float:
-        return time.monotonic() + (self._timeout if timeout is None else timeout)
+    def _deadline(self, timeout: float | None = None, call: str = "") -> float:
+        seconds: float | None = self._timeout
+        if timeout is not None:
+            seconds = None if isinstance(timeout, bool) else exact_number(timeout)
+        if seconds is None:
+            seconds = self._timeout
+            self._diag.invalid(
+                f"timeout of {call}",
+                f"{call}: timeout got {shown(timeout)}, needs a finite number of seconds. "
+                f"shutdown_timeout was taken, {seconds} s.",
+            )
+        return time.monotonic() + min(seconds, _LONGEST)
 
     def _get_lanes(self) -> "Lanes":
         if self._lanes is None:
@@ -228,7 +238,7 @@ class Lifecycle:
 
 def exit_all() -> None:
     """Deliver what is left at the end of the process: each by its own deadline, at once."""
-    running = [(it, it._deadline(None)) for it in list(_running)]
+    running = [(it, it._deadline()) for it in list(_running)]
     for lifecycle, _ in running[1:]:
         if lifecycle._lanes is not None and lifecycle._lanes.owes():
             lifecycle.flush(0.0)  # it sends while those before it are waited for
@@ -252,10 +262,20 @@ def _pulls(exporter: Exporter) -> TypeGuard[PullExporter]:
 
 def _check_exporters(exporters: Iterable[Exporter]) -> list[Exporter]:
     try:
-        return [_check_exporter(exporter) for exporter in exporters]
+        found = [_check_exporter(exporter) for exporter in exporters]
     except TypeError:
         text = f"Obs: exporters got {shown(exporters)}, needs a list of exporters."
         raise DefinitionError(text) from None
+    known: set[int] = set()
+    for exporter in found:
+        if id(exporter) in known:
+            text = (
+                f"Obs: exporters has the exporter {_name_of(exporter)!r} twice. "
+                "Remove one."
+            )
+            raise DefinitionError(text)
+        known.add(id(exporter))
+    return found
 
 
 def _check_exporter(exporter: Exporter) -> Exporter:

@@ -23,6 +23,7 @@ from obs._source import (
 from obs.catalog import definitions
 from obs.delivery import Intake
 from obs.encoding import Redaction
+from obs.errors import DefinitionError, shown
 from obs.limits import Limits
 from obs.logs import Logs, Route
 from obs.metrics import DEFAULT_SECONDS, Registry
@@ -73,7 +74,7 @@ class Obs(Unique):
         classify: Gives an exception's outcome (``ok error cancelled deadline_exceeded
             aborted``), or None to leave it to the rules of ``operation``.
         limits: How much may be held.
-        shutdown_timeout: Seconds that ``close`` may take.
+        shutdown_timeout: Seconds that ``close`` may take, a day at most.
         strict: Whether a bad recording call raises ``InvalidValue``; for tests.
         clock: Where time comes from; for tests.
 
@@ -115,6 +116,7 @@ class Obs(Unique):
         strict: bool = False,
         clock: Clock | None = None,
     ) -> None:
+        _check_switches(runtime=runtime, strict=strict)
         clock = clock or SystemClock()
         find_resource = ProcessResource(service, version, environment, resource)
         check_redact(redact)
@@ -208,7 +210,8 @@ class Obs(Unique):
         """Send what has been recorded so far, and one snapshot of the metrics.
 
         Args:
-            timeout: When to give up, in seconds; ``shutdown_timeout`` when None.
+            timeout: When to give up, in seconds, after a day at the latest;
+                ``shutdown_timeout`` when None, or no finite number.
 
         Returns:
             What was acknowledged meanwhile, and never more: spans and logs one by one, of
@@ -229,7 +232,8 @@ class Obs(Unique):
         """Stop what ``start`` started, by one deadline; what fails is said, not raised.
 
         Args:
-            timeout: In seconds; ``shutdown_timeout`` when None.
+            timeout: In seconds, a day at most; ``shutdown_timeout`` when None, or no
+                finite number.
 
         Returns:
             What was delivered meanwhile.
@@ -391,6 +395,13 @@ class Running:
     ) -> None:
         """Close the instance."""
         await self._tel.aclose()
+
+
+def _check_switches(**switches: object) -> None:
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            text = f"Obs: {name} got {shown(value)}, needs True or False."
+            raise DefinitionError(text)
 
 
 _instances: WeakSet[Obs] = WeakSet()

@@ -25,8 +25,13 @@ def check_metric_name(name: object) -> str:
     return _check("metric", name)
 
 
-def check_label_names(metric: str, labels: Iterable[str], kind: str) -> tuple[str, ...]:
+def check_label_names(what: str, labels: Iterable[str], kind: str) -> tuple[str, ...]:
     """Give the label names of a metric as a tuple.
+
+    Args:
+        what: Whose they are, for the text of an error, such as ``metric 'x'``.
+        labels: The names.
+        kind: The metric's kind.
 
     Raises:
         DefinitionError: One is not a name, is there twice, or is reserved: names that
@@ -34,35 +39,35 @@ def check_label_names(metric: str, labels: Iterable[str], kind: str) -> tuple[st
             ``otel.metric.overflow`` to what comes past a limit.
     """
     names: list[str] = []
-    for name in list_of_names(f"metric {metric!r}", labels):
-        _check(f"metric {metric!r}: label", name)
+    for name in list_of_names(what, "labels", labels):
+        _check(f"{what}: label", name)
         if name in names:
-            text = f"metric {metric!r}: label {name!r} is there twice. Remove one."
+            text = f"{what}: label {name!r} is there twice. Remove one."
             raise DefinitionError(text)
         is_le = kind == "histogram" and name == "le"
         if name.startswith("__") or is_le or name == OVERFLOW_LABEL:
-            text = f"metric {metric!r}: label {name!r} is reserved. Take another name."
+            text = f"{what}: label {name!r} is reserved. Take another name."
             raise DefinitionError(text)
         names.append(name)
     return tuple(names)
 
 
-def list_of_names(what: str, labels: Iterable[str]) -> list[str]:
-    """Give label names as a list.
+def list_of_names(what: str, argument: str, names: Iterable[str]) -> list[str]:
+    """Give the names that an argument got as a list.
 
     Raises:
         DefinitionError: It is one text, or nothing that can be iterated.
     """
-    if isinstance(labels, str):
+    if isinstance(names, str):
         text = (
-            f"{what}: labels got the text {shown(labels)}, needs a list of names. "
-            f"Write labels=({labels!r},)."
+            f"{what}: {argument} got the text {shown(names)}, needs a list of names. "
+            f"Write {argument}=({shown(names)},)."
         )
         raise DefinitionError(text)
     try:
-        return list(labels)
+        return list(names)
     except TypeError:
-        text = f"{what}: labels got {shown(labels)}, needs a list of names."
+        text = f"{what}: {argument} got {shown(names)}, needs a list of names."
         raise DefinitionError(text) from None
 
 

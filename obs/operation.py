@@ -31,7 +31,7 @@ from obs.errors import DefinitionError, shown, type_name
 from obs.logs import Logs
 from obs.metrics import Registry, label_text
 from obs.model import Outcome, SpanKind
-from obs.naming import list_of_names
+from obs.naming import check_label_names, list_of_names
 from obs.protocols import P, R
 from obs.trace import Span, Tracer, Unsampled, UnsampledRoot
 
@@ -76,10 +76,11 @@ class OperationDecorator:
         *,
         is_endpoint: bool,
     ) -> None:
+        self._what = what = "endpoint" if is_endpoint else "operation"
         if name is not None and not isinstance(name, str):
             text = (
-                f"operation: the name got {shown(name)}, needs text. Write "
-                "the decorator with parentheses: @tel.operation()."
+                f"{what}: the name got {shown(name)}, needs text. Write the decorator "
+                f"with parentheses: @tel.{what}()."
             )
             raise DefinitionError(text)
         if kind not in _KINDS:
@@ -110,14 +111,16 @@ class OperationDecorator:
         name = name.replace("<locals>.", "")
         if not name:
             text = (
-                f"operation: {shown(function)} has no name. Give one: operation('x')."
+                f"{self._what}: {shown(function)} has no name. "
+                f"Give one: {self._what}('x')."
             )
             raise DefinitionError(text)
-        labels = _check_labels(name, self._labels)
-        record = list_of_names(f"operation {name!r}", self._record)
-        label_places = [_place(name, "label", label, target) for label in labels]
+        what = f"{self._what} {name!r}"
+        labels = _check_labels(what, self._labels)
+        record = list_of_names(what, "record", self._record)
+        label_places = [_place(what, "label", label, target) for label in labels]
         others = [
-            _place(name, "record", parameter, target)
+            _place(what, "record", parameter, target)
             for parameter in record
             if parameter not in labels
         ]
@@ -400,33 +403,33 @@ def _is_inside(node: Any) -> bool:
     return False
 
 
-def _check_labels(name: str, labels: Iterable[str]) -> tuple[str, ...]:
-    names = tuple(list_of_names(f"operation {name!r}", labels))
+def _check_labels(what: str, labels: Iterable[str]) -> tuple[str, ...]:
+    names = check_label_names(what, labels, _DURATION.kind)
     for label in names:
         if label in _DURATION.labels:
             text = (
-                f"operation {name!r}: label {label!r} is one of its own "
+                f"{what}: label {label!r} is one of its own "
                 f"({', '.join(_DURATION.labels)}). Rename the parameter."
             )
             raise DefinitionError(text)
     return names
 
 
-def _place(name: str, what: str, label: str, function: Callable[..., Any]) -> Place:
+def _place(what: str, argument: str, label: str, function: Callable[..., Any]) -> Place:
     """Give where an argument stands, so that no call has to bind the signature."""
     import inspect  # noqa: PLC0415 - 10 ms, paid by who decorates with labels
 
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
-        text = f"operation {name!r}: {shown(function)} does not say its parameters."
+        text = f"{what}: {shown(function)} does not say its parameters."
         raise DefinitionError(text) from None
-    parameter = parameters.get(label)
+    parameter = parameters.get(label) if isinstance(label, str) else None
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     if parameter is None or parameter.kind in variable:
         known = [p.name for p in parameters.values() if p.kind not in variable]
         text = (
-            f"operation {name!r}: {what} {shown(label)} is no parameter of it; "
+            f"{what}: {argument} {shown(label)} is no parameter of it; "
             f"it has ({', '.join(known)})."
         )
         raise DefinitionError(text)

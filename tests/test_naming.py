@@ -69,7 +69,7 @@ def test_units_of_prometheus():
 @pytest.mark.parametrize("builtin", CATALOG.values(), ids=list(CATALOG))
 def test_the_catalogue_keeps_its_own_rules(builtin):
     check_metric_name(builtin.name)
-    check_label_names(builtin.name, builtin.labels, builtin.kind)
+    check_label_names(f"metric {builtin.name!r}", builtin.labels, builtin.kind)
     assert builtin.help.endswith(".")
     assert set(builtin.prometheus_labels) <= set(builtin.labels)
 

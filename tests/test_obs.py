@@ -14,6 +14,7 @@ from obs import DefinitionError, Obs, StartFailed
 from obs._source import SelfCollector
 from obs.redact import Redactor
 from obs.testing import MemoryExporter
+from obs_exporters import OTLPExporter
 
 
 class Recorder:
@@ -350,6 +351,7 @@ def test_a_fork_in_a_decorated_call_is_counted_down_once():
 NOT_STARTED = """
 from obs import Obs
 from obs.testing import MemoryExporter
+from obs_exporters import OTLPExporter
 tel = Obs("shop", exporters=[{exporters}], runtime=False)
 {then}
 """
@@ -390,11 +392,15 @@ def test_an_instance_that_recorded_and_never_started_says_so_at_exit(
         ({"resource": {"a": 1}}, "Obs: resource['a'] got 1, needs text."),
         (
             {"shutdown_timeout": -1},
-            "Obs: shutdown_timeout got -1, needs seconds of at least 0.",
+            "Obs: shutdown_timeout got -1, needs seconds from 0 to 86400.",
+        ),
+        (
+            {"shutdown_timeout": 1e300},
+            "Obs: shutdown_timeout got 1e+300, needs seconds from 0 to 86400.",
         ),
         (
             {"shutdown_timeout": float("nan")},
-            "Obs: shutdown_timeout got nan, needs seconds of at least 0.",
+            "Obs: shutdown_timeout got nan, needs seconds from 0 to 86400.",
         ),
         (
             {"resource": "abc"},
@@ -412,7 +418,19 @@ def test_an_instance_that_recorded_and_never_started_says_so_at_exit(
             "None for none.",
         ),
         ({"classify": 5}, "classify got 5, needs a function that takes an exception."),
+        ({"strict": "no"}, "Obs: strict got 'no', needs True or False."),
+        ({"strict": None}, "Obs: strict got None, needs True or False."),
+        ({"runtime": "no"}, "Obs: runtime got 'no', needs True or False."),
+        ({"runtime": 1}, "Obs: runtime got 1, needs True or False."),
         ({"exporters": 5}, "Obs: exporters got 5, needs a list of exporters."),
+        (
+            {"exporters": [MemoryExporter()] * 2},
+            "Obs: exporters has the exporter 'memory' twice. Remove one.",
+        ),
+        (
+            {"exporters": [OTLPExporter()] * 2},
+            "Obs: exporters has the exporter 'otlp' twice. Remove one.",
+        ),
         (
             {"exporters": ["prometheus"]},
             "Obs: exporters got 'prometheus', needs an exporter with start(source) or with "

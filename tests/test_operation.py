@@ -765,6 +765,54 @@ def test_calls_at_the_same_time_are_all_in_flight():
             "labels=('a',).",
         ),
         (
+            lambda tel: tel.operation("op", record="a")(lambda a: None),
+            "operation 'op': record got the text 'a', needs a list of names. Write "
+            "record=('a',).",
+        ),
+        (
+            lambda tel: tel.operation("op", record=5)(lambda a: None),
+            "operation 'op': record got 5, needs a list of names.",
+        ),
+        (
+            lambda tel: tel.operation("op", record=None)(lambda a: None),
+            "operation 'op': record got None, needs a list of names.",
+        ),
+        (
+            lambda tel: tel.operation("op", record=([1],))(lambda a: None),
+            "operation 'op': record [1] is no parameter of it; it has (a).",
+        ),
+        (
+            lambda tel: tel.operation("op", labels=("a", "a"))(lambda a: None),
+            "operation 'op': label 'a' is there twice. Remove one.",
+        ),
+        (
+            lambda tel: tel.operation("op", labels=("le",))(lambda le: None),
+            "operation 'op': label 'le' is reserved. Take another name.",
+        ),
+        (
+            lambda tel: tel.operation("op", labels=([1],))(lambda a: None),
+            "operation 'op': label [1]: needs a name of type str.",
+        ),
+        (
+            lambda tel: tel.endpoint("op", labels="a")(lambda a: None),
+            "endpoint 'op': labels got the text 'a', needs a list of names. Write "
+            "labels=('a',).",
+        ),
+        (
+            lambda tel: tel.endpoint("op", labels=("b",))(lambda a: None),
+            "endpoint 'op': label 'b' is no parameter of it; it has (a).",
+        ),
+        (
+            lambda tel: tel.endpoint(len),
+            "endpoint: the name got <built-in function len>, needs text. Write the "
+            "decorator with parentheses: @tel.endpoint().",
+        ),
+        (
+            lambda tel: tel.endpoint()(functools.partial(print)),
+            "endpoint: functools.partial(<built-in function print>) has no name. Give one: "
+            "endpoint('x').",
+        ),
+        (
             lambda tel: tel.operation(len),
             "operation: the name got <built-in function len>, needs text. Write "
             "the decorator with parentheses: @tel.operation().",

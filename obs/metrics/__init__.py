@@ -3,6 +3,7 @@
 from obs.catalog import DEFAULT_SECONDS
 from obs.metrics._cells import SLOT_CELLS, THREAD_CELLS, Cells
 from obs.metrics._labels import label_text
+from obs.metrics._numbers import exact_number
 from obs.metrics._registry import Registry
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "THREAD_CELLS",
     "Cells",
     "Registry",
+    "exact_number",
     "label_text",
 ]

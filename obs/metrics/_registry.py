@@ -183,7 +183,7 @@ class Registry(Unique):
             DefinitionError: A label breaks a rule or is one of the catalogue's.
         """
         names = (*builtin.labels, *labels)
-        check_label_names(builtin.name, names, builtin.kind)
+        check_label_names(f"metric {builtin.name!r}", names, builtin.kind)
         metric = self._metric(
             Metric(
                 self,
@@ -289,7 +289,7 @@ class Registry(Unique):
         if check_metric_name(name) in CATALOG:
             text = f"metric {name!r}: obs records it itself. Take another name."
             raise DefinitionError(text)
-        names = check_label_names(name, labels, kind)
+        names = check_label_names(f"metric {name!r}", labels, kind)
         check_unit(name, unit)
         where = _caller()
         metric = self._metric(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from obs._diag import Diag
+from obs.errors import shown
 from obs.limits import Limits
 from obs.model import TraceContext
 from obs.propagation._common import (
@@ -77,22 +78,35 @@ class Jaeger:
         self, context: TraceContext, set_header: Callable[[str, str], None]
     ) -> None:
         left = self._bytes
-        written = over = 0
+        over = 0
+        written: set[str] = set()
         for name, value in context.baggage.items():
             text = checked_baggage(name, value, self._diag)
             if text is None:
                 continue
+            header = _PREFIX + name.lower()
+            if header in written:
+                self._say_lost(name)
+                continue
             if len(text) <= left:
                 text = encoded_strictly(text)
             left_then = left - len(name) - len(text)
-            if left_then < 0 or written == self._members:
+            if left_then < 0 or len(written) == self._members:
                 over += 1
                 continue
-            set_header(_PREFIX + name.lower(), text)
-            written += 1
+            set_header(header, text)
+            written.add(header)
             left = left_then
         if over:
             self._diag.dropped("traces", "limit", over)
+
+    def _say_lost(self, name: str) -> None:
+        # Not as a wrong call, which raises in tests: the names may come from upstream.
+        text = (
+            f"propagation: baggage {shown(name)} has another's name but for its case, which "
+            "Jaeger's headers do not keep. It was left out."
+        )
+        self._diag.left_out("baggage in Jaeger", text, "traces")
 
 
 def parse_id(text: str) -> TraceContext:

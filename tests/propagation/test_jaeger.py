@@ -1,5 +1,7 @@
 """Jaeger's headers."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +110,26 @@ def test_baggage_is_limited_both_ways():
         written = make(diag, **limits).inject(TraceContext(baggage=found))
         assert written == dict(list(headers.items())[:n])
     assert diag.dropped_counts()["traces", "", "limit"] == 8
+
+
+def test_names_of_baggage_come_through_in_lower_case():
+    written = make().inject(TraceContext(baggage={"userId": "1"}))
+    assert written == {"uberctx-userid": "1"}
+    assert make().extract(written).baggage == {"userid": "1"}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_of_names_that_differ_in_case_only_the_first_is_written(strict, capfd):
+    diag = Diag(strict=strict)
+    context = TraceContext(baggage={"userId": "1", "b": "2", "USERID": "3"})
+    headers = make(diag).inject(context, [])
+    assert headers == [("uberctx-userid", "1"), ("uberctx-b", "2")]
+    assert diag.dropped_counts()["traces", "", "invalid"] == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == (
+        "propagation: baggage 'USERID' has another's name but for its case, which "
+        "Jaeger's headers do not keep. It was left out."
+    )
 
 
 def test_baggage_that_cannot_be_written_is_counted():

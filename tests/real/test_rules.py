@@ -37,7 +37,11 @@ INSTANCE = {"job": "shop", "instance": "i"}
 FIRES = {
     # Its series, the last minute without, a minute with, its labels, and what is said.
     "ObsHighErrorShare": (
-        {CALLS % "ok": "0+54x60", CALLS % "error": "0+6x60"},
+        {
+            CALLS % "ok": "0+54x60",
+            CALLS % "error": "0+3x60",
+            CALLS % "deadline_exceeded": "0+3x60",
+        },
         (5, 7),
         OPERATION,
         "10% of the calls of pay in shop fail",

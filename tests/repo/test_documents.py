@@ -1,4 +1,4 @@
-"""The exporter of docs/exporters.md passes the contract that the page describes."""
+"""What the pages of docs/ say is so: an exporter's contract, outcomes, queries."""
 
 import os
 import re
@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "exporters.md"
+import pytest
+
+from obs._outcome import FAILURES, OUTCOMES
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "exporters.md"
 
 
 def blocks():
@@ -38,3 +43,16 @@ def test_the_exporter_of_the_page_passes_the_contract(tmp_path):
 def test_the_exporter_of_the_page_is_short():
     first = blocks()[0]
     assert len([line for line in first.splitlines() if line.strip()]) <= 60
+
+
+@pytest.mark.parametrize("page", ["metrics.md", "tracing.md"])
+def test_every_outcome_is_in_the_table(page):
+    text = (DOCS / page).read_text("utf-8")
+    table = text.split("| outcome | when |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) == set(OUTCOMES)
+
+
+def test_the_query_for_failures_counts_all_of_them():
+    text = (DOCS / "prometheus.md").read_text("utf-8")
+    (outcomes,) = re.findall(r'outcome=~?"([\w|]+)"', text)
+    assert set(outcomes.split("|")) == FAILURES

@@ -128,6 +128,19 @@ def test_events_have_a_time_and_attributes(tel, memory, clock):
     assert event.time_ns - record.start_ns == 500_000_000
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [(5, "5"), (None, ""), (b"x", "x"), (["a"], "['a']")]
+)
+def test_a_name_that_is_no_text_becomes_one_and_is_no_wrong_argument(
+    name, text, tel, memory
+):
+    with tel.span(name) as span:
+        span.event(name)
+    (record,) = memory.spans
+    assert (record.name, [event.name for event in record.events]) == (text, [text])
+    assert dropped(tel) == 0
+
+
 def test_links_of_all_kinds(tel, memory):
     other = tel.span("other")
     link = SpanLink(TraceContext(1, 2), {"why": "retry"})
