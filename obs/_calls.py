@@ -3,10 +3,11 @@
 import functools
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from threading import get_ident
 from types import FunctionType, MethodType
 from typing import Any, Protocol, TypeAlias
 
-from obs._context import BAGGAGE, CURRENT, DEADLINE, DEPTH, Node, may_set
+from obs._context import BAGGAGE, COLLECTING, CURRENT, DEADLINE, DEPTH, Node
 from obs.errors import DefinitionError, shown
 
 _current, _baggage, _deadline = CURRENT.get, BAGGAGE.get, DEADLINE.get
@@ -20,6 +21,8 @@ class Wrapped(Protocol):
 
     ``enter`` gets the call's arguments and gives a token, which ``exit`` gets back with
     the arguments and the exception that ended the call, or None. Neither may raise.
+    Near the recursion limit either does: then ``enter`` is to leave nothing behind, and
+    ``exit`` is first to undo what ``enter`` did, by calls that go no deeper than those did.
     What ``enter`` makes the current span is current while the function runs.
     """
 
@@ -116,11 +119,11 @@ def _generator(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
     enter, leave = around.enter, around.exit
 
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        outer = _here()
-        token = enter(args, kwargs)
-        inside = _swap(outer)
+        inside = outer = _here()
         step = sent = None
+        token = enter(args, kwargs)
         try:
+            inside = _swap(outer)
             inner = function(*args, **kwargs)
             step = inner.send
             while True:
@@ -166,11 +169,11 @@ def _async_generator(
     enter, leave = around.enter, around.exit
 
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        outer = _here()
-        token = enter(args, kwargs)
-        inside = _swap(outer)
+        inside = outer = _here()
         step = None
+        token = enter(args, kwargs)
         try:
+            inside = _swap(outer)
             inner = function(*args, **kwargs)
             step = _first_step(inner)
             while True:
@@ -226,8 +229,10 @@ def _swap(wanted: State) -> State:
     A generator's span, baggage and deadline are current only while the generator runs:
     whoever consumes it never sees them, and each step may come from another task.
     """
-    before = _here()
-    if may_set():
+    # No Python call: it goes no deeper than the ``enter`` before it, so that it does not
+    # fail near the recursion limit where that did not.
+    before = _current(), _baggage(), _deadline()
+    if not COLLECTING or get_ident() not in COLLECTING:
         if wanted[0] is not before[0]:
             CURRENT.set(wanted[0])
         if wanted[1] is not before[1]:
