@@ -47,7 +47,9 @@ def wrap(function: Any, around: Wrapped) -> Any:
     The result is of the same kind (``def``, ``async def``, generator, async generator) and
     keeps name, docstring, signature and picklability. A classmethod or staticmethod
     object gives one again. For generators a call is what runs from the first ``next`` to
-    the end; ``send``, ``throw`` and ``close`` reach the generator.
+    the end; ``send``, ``throw`` and ``close`` reach the generator. A ``GeneratorExit`` that
+    it answers with another item is the end too: whether that was ``close`` cannot be told,
+    and who is refused there may drop the generator and never ask again.
 
     Raises:
         DefinitionError: It is not a function.
@@ -121,6 +123,8 @@ def _generator(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         inside = outer = _here()
         step = sent = None
+        is_closing = False
+        end: Callable[..., None] = leave
         token = enter(args, kwargs)
         try:
             inside = _swap(outer)
@@ -136,27 +140,26 @@ def _generator(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
                 finally:
                     inside = _swap(outer)
                 step = sent = None
+                if is_closing:  # and still gives an item
+                    outer = _swap(inside)
+                    is_closing, end = False, _ended
+                    leave(token, args, kwargs, None)
+                    inside = _swap(outer)
                 try:
                     sent = yield item
                     item, step = None, inner.send
-                except GeneratorExit:
-                    outer = _swap(inside)
-                    try:
-                        inner.close()
-                    finally:
-                        inside = _swap(outer)
-                    raise
                 except BaseException as error:  # noqa: BLE001 - handed on
+                    is_closing = issubclass(type(error), GeneratorExit)
                     step, sent = inner.throw, error
         except BaseException as error:
             # They may hold the error, whose traceback holds this frame.
             step = sent = None
             outer = _swap(inside)
-            leave(token, args, kwargs, error)
+            end(token, args, kwargs, error)
             _swap(outer)
             raise
         outer = _swap(inside)
-        leave(token, args, kwargs, None)
+        end(token, args, kwargs, None)
         _swap(outer)
         return result
 
@@ -171,6 +174,8 @@ def _async_generator(
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         inside = outer = _here()
         step = None
+        is_closing = False
+        end: Callable[..., None] = leave
         token = enter(args, kwargs)
         try:
             inside = _swap(outer)
@@ -191,16 +196,15 @@ def _async_generator(
                     raise
                 inside = _swap(outer)
                 step = None
+                if is_closing:  # and still gives an item
+                    outer = _swap(inside)
+                    is_closing, end = False, _ended
+                    leave(token, args, kwargs, None)
+                    inside = _swap(outer)
                 try:
                     sent = yield item
-                except GeneratorExit:
-                    outer = _swap(inside)
-                    try:
-                        await inner.aclose()
-                    finally:
-                        inside = _swap_where_set(inside, outer)
-                    raise
                 except BaseException as error:  # noqa: BLE001 - handed on
+                    is_closing = issubclass(type(error), GeneratorExit)
                     step = inner.athrow(error)
                 else:
                     step = inner.asend(sent)
@@ -208,14 +212,18 @@ def _async_generator(
         except BaseException as error:
             step = None  # it may hold the error, whose traceback holds this frame
             outer = _swap(inside)
-            leave(token, args, kwargs, error)
+            end(token, args, kwargs, error)
             _swap(outer)
             raise
         outer = _swap(inside)
-        leave(token, args, kwargs, None)
+        end(token, args, kwargs, None)
         _swap(outer)
 
     return call
+
+
+def _ended(*call: object) -> None:
+    """End a call that has ended already."""
 
 
 def _here() -> State:

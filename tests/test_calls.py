@@ -1,6 +1,8 @@
-"""Decorated calls: near the recursion limit."""
+"""Decorated calls: near the recursion limit, and closed."""
 
 import contextlib
+import functools
+import gc
 import inspect
 import sys
 from contextvars import Context
@@ -146,4 +148,197 @@ def test_a_call_that_has_no_room_at_any_depth_stays_not_in_flight(
             for ending in ENDINGS:
                 Context().run(attempt, levels, ending)
     assert failed == set(ENDINGS)
+    assert in_progress(tel) == 0
+
+
+def lets_all_through():
+    yield 1
+
+
+async def lets_all_pass():
+    yield 1
+
+
+def returns_when_closed():
+    try:
+        yield 1
+    except GeneratorExit:
+        return 42
+
+
+def answers_when_closed():
+    try:
+        yield 1
+    except GeneratorExit:
+        yield 2
+    yield 3
+    return 42
+
+
+def fails_when_closed():
+    try:
+        yield 1
+    finally:
+        raise KeyError("own")
+
+
+def yields_from_another():
+    try:
+        return (yield from returns_when_closed())
+    finally:
+        yield 4
+
+
+GENERATORS = [
+    returns_when_closed,
+    answers_when_closed,
+    fails_when_closed,
+    yields_from_another,
+    lets_all_through,
+]
+
+
+async def ends_when_closed():
+    with contextlib.suppress(GeneratorExit):
+        yield 1
+
+
+async def answers_when_aclosed():
+    try:
+        yield 1
+    except GeneratorExit:
+        yield 2
+    yield 3
+
+
+async def fails_when_aclosed():
+    try:
+        yield 1
+    finally:
+        raise KeyError("own")
+
+
+async def waits_when_aclosed():
+    try:
+        yield 1
+    finally:
+        async for item in lets_all_pass():
+            assert item == 1
+
+
+ASYNC_GENERATORS = [
+    ends_when_closed,
+    answers_when_aclosed,
+    fails_when_aclosed,
+    waits_when_aclosed,
+    lets_all_pass,
+]
+
+
+def answered(step, *args):
+    """Give what a step gives, or how it fails."""
+    try:
+        result = step(*args)
+        return drive(result) if inspect.isawaitable(result) else result
+    except BaseException as error:
+        return type(error), error.args
+
+
+def history(generator, ending):
+    """Give what a generator answers when it is ended, goes on, and is ended again."""
+    letter = "a" if inspect.isasyncgen(generator) else ""
+    further = getattr(generator, f"__{letter}next__")
+    if ending is None:
+        end = getattr(generator, f"{letter}close")
+    else:
+        end = functools.partial(getattr(generator, f"{letter}throw"), ending)
+    return [answered(step) for step in (further, end, further, end, further)]
+
+
+@pytest.mark.parametrize(
+    "ending", [None, GeneratorExit, KeyError, StopIteration, StopAsyncIteration]
+)
+@pytest.mark.parametrize("function", GENERATORS + ASYNC_GENERATORS)
+def test_a_generator_is_ended_as_it_would_be_alone(function, ending):
+    tel = instance()
+    alone = history(function(), ending)
+    assert history(tel.operation("op")(function)(), ending) == alone
+    assert in_progress(tel) == 0
+
+
+def test_close_gives_what_it_gives_alone():
+    decorated = instance().operation("op")(returns_when_closed)()
+    assert next(decorated) == 1
+    assert decorated.close() == (42 if sys.version_info >= (3, 13) else None)
+
+
+@pytest.mark.parametrize("function", [answers_when_closed, answers_when_aclosed])
+def test_what_answers_its_close_with_an_item_has_ended_by_then(function):
+    memory = MemoryExporter()
+    tel = Obs("x", runtime=False, exporters=[memory], routes=[])
+    with tel.start():
+        generator = tel.operation("op")(function)()
+        first, end, *_ = history(generator, GeneratorExit)
+        assert (first, end) == (1, 2)
+    (point,) = tel.snapshot()["operation.duration"].points
+    assert (point.labels["outcome"], point.count) == ("ok", 1)
+    assert in_progress(tel) == 0
+    assert [span.outcome for span in memory.spans] == ["ok"]
+    assert memory.logs == []
+
+
+@pytest.mark.parametrize("kind", ["generator", "async generator"])
+def test_what_goes_on_after_its_close_has_no_span_around_it(kind):
+    tel, seen = instance(), []
+
+    def look():
+        seen.append(tel.trace.current_span().context.span_id)
+
+    def looks():
+        try:
+            yield look()
+        except GeneratorExit:
+            yield look()
+        yield look()
+
+    async def alooks():
+        try:
+            yield look()
+        except GeneratorExit:
+            yield look()
+        yield look()
+
+    function = looks if kind == "generator" else alooks
+    history(tel.operation("op")(function)(), GeneratorExit)
+    assert [bool(span) for span in seen] == [True, True, False]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_dropped_generator_that_will_not_be_closed_is_not_in_flight():
+    tel = instance()
+
+    @tel.operation("op")
+    def stubborn():
+        while True:
+            with contextlib.suppress(GeneratorExit):
+                yield 1
+
+    generator = stubborn()
+    next(generator)
+    del generator
+    gc.collect()
+    assert in_progress(tel) == 0
+
+
+@pytest.mark.parametrize("function", [answers_when_closed, answers_when_aclosed])
+def test_ctrl_c_at_the_end_of_what_answers_its_close_counts_it_down_once(function):
+    tel = Obs("x", runtime=False, level="off")
+
+    def interrupt(span):
+        raise KeyboardInterrupt
+
+    tel.trace.sink = interrupt
+    generator = tel.operation("op")(function)()
+    first, end, *_ = history(generator, GeneratorExit)
+    assert (first, end) == (1, (KeyboardInterrupt, ()))
     assert in_progress(tel) == 0
