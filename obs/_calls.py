@@ -11,6 +11,9 @@ from obs._context import BAGGAGE, COLLECTING, CURRENT, DEADLINE, DEPTH, Node
 from obs.errors import DefinitionError, shown
 
 _current, _baggage, _deadline = CURRENT.get, BAGGAGE.get, DEADLINE.get
+# Not the attribute: an exception's class may have another of that name.
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+_set_traceback = BaseException.__dict__["__traceback__"].__set__
 
 State: TypeAlias = tuple[Node | None, Mapping[str, str], int | None]
 """What is current: the node, the baggage, the deadline."""
@@ -150,6 +153,7 @@ def _generator(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
                     item, step = None, inner.send
                 except BaseException as error:  # noqa: BLE001 - handed on
                     is_closing = issubclass(type(error), GeneratorExit)
+                    _take_off(error)
                     step, sent = inner.throw, error
         except BaseException as error:
             # They may hold the error, whose traceback holds this frame.
@@ -205,6 +209,7 @@ def _async_generator(
                     sent = yield item
                 except BaseException as error:  # noqa: BLE001 - handed on
                     is_closing = issubclass(type(error), GeneratorExit)
+                    _take_off(error)
                     step = inner.athrow(error)
                 else:
                     step = inner.asend(sent)
@@ -224,6 +229,16 @@ def _async_generator(
 
 def _ended(*call: object) -> None:
     """End a call that has ended already."""
+
+
+def _take_off(error: BaseException) -> None:
+    """Take the frame that ``error`` was thrown into off its traceback.
+
+    The generator inside is where it goes on: bare, it would be the first to see it.
+    """
+    traceback = _traceback_of(error)
+    if traceback is not None:
+        _set_traceback(error, traceback.tb_next)
 
 
 def _here() -> State:

@@ -1,10 +1,13 @@
-"""Decorated calls: near the recursion limit, and closed."""
+"""Decorated calls: near the recursion limit, thrown into, and closed."""
 
 import contextlib
 import functools
 import gc
 import inspect
+import os
+import re
 import sys
+import traceback
 from contextvars import Context
 
 import pytest
@@ -157,6 +160,90 @@ def lets_all_through():
 
 async def lets_all_pass():
     yield 1
+
+
+def frames(error):
+    """Give file and line of each frame of a traceback."""
+    found = traceback.extract_tb(error.__traceback__)
+    return [(os.path.basename(frame.filename), frame.line) for frame in found]
+
+
+def test_what_is_thrown_into_a_generator_has_one_frame_of_ours():
+    generator = instance().operation("op")(lets_all_through)()
+    next(generator)
+    with pytest.raises(KeyError) as caught:
+        generator.throw(KeyError())
+    assert frames(caught.value) == [
+        ("test_calls.py", "generator.throw(KeyError())"),
+        ("_calls.py", "item = step(sent)"),
+        ("test_calls.py", "yield 1"),
+    ]
+
+
+def test_what_is_thrown_into_an_async_generator_has_one_frame_of_ours():
+    generator = instance().operation("op")(lets_all_pass)()
+    drive(anext(generator))
+    with pytest.raises(KeyError) as caught:
+        generator.athrow(KeyError()).send(None)
+    assert frames(caught.value) == [
+        ("test_calls.py", "generator.athrow(KeyError()).send(None)"),
+        ("_calls.py", "item = await step"),
+        ("test_calls.py", "yield 1"),
+    ]
+
+
+def test_what_a_generator_catches_has_the_frames_that_it_has_alone():
+    def catches():
+        try:
+            yield 1
+        except KeyError as error:
+            yield frames(error)
+
+    seen = []
+    for function in (catches, instance().operation("op")(catches)):
+        generator = function()
+        next(generator)
+        seen.append(generator.throw(KeyError()))
+    alone, decorated = seen
+    assert decorated == alone == [("test_calls.py", "yield 1")]
+
+
+def test_a_failure_in_a_context_managers_body_is_told_with_one_frame_of_ours():
+    memory = MemoryExporter()
+    tel = Obs("x", runtime=False, exporters=[memory], routes=[])
+
+    @contextlib.contextmanager
+    @tel.operation("transaction")
+    def transaction():
+        yield
+
+    def work():
+        raise ValueError("boom")
+
+    with tel.start(), pytest.raises(ValueError, match="boom") as caught, transaction():
+        work()
+    assert [file for file, _ in frames(caught.value)] == ["test_calls.py"] * 2
+    (record,) = memory.logs
+    files = re.findall(r'File ".*?(\w+\.py)"', record.fields["exception.stacktrace"])
+    assert files == ["_calls.py", *["test_calls.py"] * 3]
+
+
+def test_a_class_that_hides_its_traceback_is_thrown_like_any_other():
+    class Hiding(Exception):
+        @property
+        def __traceback__(self):
+            raise RuntimeError
+
+        __class__ = __traceback__
+
+    generator = instance().operation("op")(lets_all_through)()
+    next(generator)
+    error = Hiding()
+    try:
+        generator.throw(error)
+    except Hiding as caught:
+        same = caught is error
+    assert same
 
 
 def returns_when_closed():
