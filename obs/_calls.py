@@ -3,13 +3,17 @@
 import functools
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from threading import get_ident
 from types import FunctionType, MethodType
 from typing import Any, Protocol, TypeAlias
 
-from obs._context import BAGGAGE, CURRENT, DEADLINE, DEPTH, Node, may_set
+from obs._context import BAGGAGE, COLLECTING, CURRENT, DEADLINE, DEPTH, Node
 from obs.errors import DefinitionError, shown
 
 _current, _baggage, _deadline = CURRENT.get, BAGGAGE.get, DEADLINE.get
+# Not the attribute: an exception's class may have another of that name.
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+_set_traceback = BaseException.__dict__["__traceback__"].__set__
 
 State: TypeAlias = tuple[Node | None, Mapping[str, str], int | None]
 """What is current: the node, the baggage, the deadline."""
@@ -20,6 +24,8 @@ class Wrapped(Protocol):
 
     ``enter`` gets the call's arguments and gives a token, which ``exit`` gets back with
     the arguments and the exception that ended the call, or None. Neither may raise.
+    Near the recursion limit either does: then ``enter`` is to leave nothing behind, and
+    ``exit`` is first to undo what ``enter`` did, by calls that go no deeper than those did.
     What ``enter`` makes the current span is current while the function runs.
     """
 
@@ -44,7 +50,9 @@ def wrap(function: Any, around: Wrapped) -> Any:
     The result is of the same kind (``def``, ``async def``, generator, async generator) and
     keeps name, docstring, signature and picklability. A classmethod or staticmethod
     object gives one again. For generators a call is what runs from the first ``next`` to
-    the end; ``send``, ``throw`` and ``close`` reach the generator.
+    the end; ``send``, ``throw`` and ``close`` reach the generator. A ``GeneratorExit`` that
+    it answers with another item is the end too: whether that was ``close`` cannot be told,
+    and who is refused there may drop the generator and never ask again.
 
     Raises:
         DefinitionError: It is not a function.
@@ -116,11 +124,13 @@ def _generator(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
     enter, leave = around.enter, around.exit
 
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        outer = _here()
-        token = enter(args, kwargs)
-        inside = _swap(outer)
+        inside = outer = _here()
         step = sent = None
+        is_closing = False
+        end: Callable[..., None] = leave
+        token = enter(args, kwargs)
         try:
+            inside = _swap(outer)
             inner = function(*args, **kwargs)
             step = inner.send
             while True:
@@ -133,27 +143,27 @@ def _generator(function: Callable[..., Any], around: Wrapped) -> Callable[..., A
                 finally:
                     inside = _swap(outer)
                 step = sent = None
+                if is_closing:  # and still gives an item
+                    outer = _swap(inside)
+                    is_closing, end = False, _ended
+                    leave(token, args, kwargs, None)
+                    inside = _swap(outer)
                 try:
                     sent = yield item
                     item, step = None, inner.send
-                except GeneratorExit:
-                    outer = _swap(inside)
-                    try:
-                        inner.close()
-                    finally:
-                        inside = _swap(outer)
-                    raise
                 except BaseException as error:  # noqa: BLE001 - handed on
+                    is_closing = issubclass(type(error), GeneratorExit)
+                    _take_off(error)
                     step, sent = inner.throw, error
         except BaseException as error:
             # They may hold the error, whose traceback holds this frame.
             step = sent = None
             outer = _swap(inside)
-            leave(token, args, kwargs, error)
+            end(token, args, kwargs, error)
             _swap(outer)
             raise
         outer = _swap(inside)
-        leave(token, args, kwargs, None)
+        end(token, args, kwargs, None)
         _swap(outer)
         return result
 
@@ -166,11 +176,13 @@ def _async_generator(
     enter, leave = around.enter, around.exit
 
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        outer = _here()
-        token = enter(args, kwargs)
-        inside = _swap(outer)
+        inside = outer = _here()
         step = None
+        is_closing = False
+        end: Callable[..., None] = leave
+        token = enter(args, kwargs)
         try:
+            inside = _swap(outer)
             inner = function(*args, **kwargs)
             step = _first_step(inner)
             while True:
@@ -188,16 +200,16 @@ def _async_generator(
                     raise
                 inside = _swap(outer)
                 step = None
+                if is_closing:  # and still gives an item
+                    outer = _swap(inside)
+                    is_closing, end = False, _ended
+                    leave(token, args, kwargs, None)
+                    inside = _swap(outer)
                 try:
                     sent = yield item
-                except GeneratorExit:
-                    outer = _swap(inside)
-                    try:
-                        await inner.aclose()
-                    finally:
-                        inside = _swap_where_set(inside, outer)
-                    raise
                 except BaseException as error:  # noqa: BLE001 - handed on
+                    is_closing = issubclass(type(error), GeneratorExit)
+                    _take_off(error)
                     step = inner.athrow(error)
                 else:
                     step = inner.asend(sent)
@@ -205,14 +217,28 @@ def _async_generator(
         except BaseException as error:
             step = None  # it may hold the error, whose traceback holds this frame
             outer = _swap(inside)
-            leave(token, args, kwargs, error)
+            end(token, args, kwargs, error)
             _swap(outer)
             raise
         outer = _swap(inside)
-        leave(token, args, kwargs, None)
+        end(token, args, kwargs, None)
         _swap(outer)
 
     return call
+
+
+def _ended(*call: object) -> None:
+    """End a call that has ended already."""
+
+
+def _take_off(error: BaseException) -> None:
+    """Take the frame that ``error`` was thrown into off its traceback.
+
+    The generator inside is where it goes on: bare, it would be the first to see it.
+    """
+    traceback = _traceback_of(error)
+    if traceback is not None:
+        _set_traceback(error, traceback.tb_next)
 
 
 def _here() -> State:
@@ -226,8 +252,10 @@ def _swap(wanted: State) -> State:
     A generator's span, baggage and deadline are current only while the generator runs:
     whoever consumes it never sees them, and each step may come from another task.
     """
-    before = _here()
-    if may_set():
+    # No Python call: it goes no deeper than the ``enter`` before it, so that it does not
+    # fail near the recursion limit where that did not.
+    before = _current(), _baggage(), _deadline()
+    if not COLLECTING or get_ident() not in COLLECTING:
         if wanted[0] is not before[0]:
             CURRENT.set(wanted[0])
         if wanted[1] is not before[1]:

@@ -239,21 +239,25 @@ class Operation:
 
     def enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call begins: give its span, or what stands in for one."""
-        self._in_flight.inc()
+        # It is counted last: whatever fails before, near the recursion limit or in strict
+        # mode, leaves no count. What comes after goes no deeper than the counting did.
         attributes = self._values(args, kwargs) if self._places else None
         up: Any = _current()
         if self._is_endpoint and up.__class__ is Span:
             claimed = self._claim(up, attributes)
             if claimed is not None:
+                borrowed = Borrowed(claimed, self._now)
+                self._in_flight.inc()
                 claimed.is_operation = True
-                return Borrowed(claimed, self._now)
+                return borrowed
         span: Any = self._span(self._name, attributes, kind=self._kind)
         if span.__class__ is Unsampled:
             # All below the root share one span, so it is the root that is marked.
-            if getattr(up, "is_operation", False):
-                return Borrowed(span, self._now)
+            is_marked = getattr(up, "is_operation", False)
+            borrowed = Borrowed(span, self._now, None if is_marked else up)
+            self._in_flight.inc()
             up.is_operation = True
-            return Borrowed(span, self._now, up)
+            return borrowed
         span.is_operation = True
         if span.__class__ is Span:
             if up is not None and up.gone:
@@ -262,10 +266,19 @@ class Operation:
             if not COLLECTING or get_ident() not in COLLECTING:
                 if up is None:
                     make_ready()
+                self._in_flight.inc()
                 span.token = _set_current(span)
+            else:
+                self._in_flight.inc()
             return span
-        span.__enter__()
-        return Borrowed(span, self._now)
+        borrowed = Borrowed(span, self._now)
+        self._in_flight.inc()
+        try:
+            span.__enter__()
+        except BaseException:  # this one goes deeper
+            self._in_flight.dec()
+            raise
+        return borrowed
 
     def exit(
         self,
@@ -275,7 +288,8 @@ class Operation:
         error: BaseException | None,
     ) -> None:
         """The call ended, by an exception or without one."""
-        # The context first: what follows may fail near the recursion limit.
+        # The context and the count first: what follows goes deeper than ``enter`` did, and
+        # may fail near the recursion limit.
         if token.__class__ is Span:
             started, before = token.started, _current()
             if before is token and (not COLLECTING or get_ident() not in COLLECTING):
@@ -289,15 +303,15 @@ class Operation:
         else:
             started = token.started
             token.leave()
+        # What began before a fork is running in the parent too, and counted there.
+        if started >= self._registry.forked_ns:
+            self._in_flight.dec()
         row: tuple[str, ...] = self._ok
         outcome: Outcome = "ok"
         if error is not None:
             outcome = outcome_of(error, self._rules.ask, is_late=self._tracer.is_late())
             row = (self._name, outcome, error_type_of(error, outcome))
         ended = token.finish(error, outcome)
-        # What began before a fork is running in the parent too, and counted there.
-        if started >= self._registry.forked_ns:
-            self._in_flight.dec()
         if self._label_places:
             row += self._label_values(args, kwargs)
         try:
