@@ -11,6 +11,7 @@ from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._source import InstanceSource
+from obs.delivery._check import check_push_exporter
 from obs.errors import DefinitionError, StartFailed, shown, type_name
 from obs.metrics import Registry
 from obs.model import FlushResult
@@ -304,6 +305,8 @@ def _check_exporter(exporter: Exporter) -> Exporter:
     has_start = callable(getattr(exporter, "start", None))
     can_close = callable(getattr(exporter, "close", None))
     if not is_class and can_close and (has_start or _pushes(exporter)):
+        if _pushes(exporter):
+            check_push_exporter(exporter)
         return exporter
     text = (
         f"Obs: exporters got {shown(exporter)}, needs an exporter with start(source) or "
