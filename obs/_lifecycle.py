@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterable
-from threading import RLock
+from contextlib import suppress
+from contextvars import copy_context
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard
 
 from obs._diag import Diag
 from obs._foreign import is_the_hosts
 from obs._fork import on_fork
 from obs._source import InstanceSource
+from obs.delivery._check import check_push_exporter
 from obs.errors import DefinitionError, StartFailed, shown, type_name
 from obs.metrics import Registry, exact_number
 from obs.model import FlushResult
@@ -236,6 +239,56 @@ class Lifecycle:
             )
 
 
+async def on_thread(
+    call: Callable[[float | None], FlushResult], timeout: float | None
+) -> FlushResult:
+    """Give the result of a call that blocks until a timeout, without blocking the loop.
+
+    It has a thread of its own: those of the loop's executor may all be busy, in an outage
+    above all. Where there can be none it is called here. If the task is cancelled, the
+    call goes on.
+    """
+    import asyncio  # noqa: PLC0415 - who awaits has paid for it
+
+    begun = time.monotonic()
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[FlushResult | BaseException] = loop.create_future()
+    context = copy_context()
+
+    def settle(found: FlushResult | BaseException) -> None:
+        if not future.done():  # it is where the task was cancelled
+            future.set_result(found)
+
+    def run() -> None:
+        found: FlushResult | BaseException
+        try:
+            found = context.run(call, _left_of(timeout, begun))
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            found = error
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(settle, found)
+
+    thread = Thread(target=run, name="obs-flush", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # there are too many, or the interpreter ends
+        return call(_left_of(timeout, begun))
+    found = await future
+    thread.join()  # it has done all: who counts threads after a close finds none of ours
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _left_of(timeout: float | None, begun: float) -> float | None:
+    """Give what is left of a timeout; what is none comes back, for the call to say so."""
+    if type(timeout) is not int and type(timeout) is not float:
+        return timeout
+    if not 0 < timeout <= _LONGEST:
+        return timeout
+    return max(timeout - (time.monotonic() - begun), 0.0)
+
+
 def exit_all() -> None:
     """Deliver what is left at the end of the process: each by its own deadline, at once."""
     running = [(it, it._deadline()) for it in list(_running)]
@@ -283,6 +336,8 @@ def _check_exporter(exporter: Exporter) -> Exporter:
     has_start = callable(getattr(exporter, "start", None))
     can_close = callable(getattr(exporter, "close", None))
     if not is_class and can_close and (has_start or _pushes(exporter)):
+        if _pushes(exporter):
+            check_push_exporter(exporter)
         return exporter
     text = (
         f"Obs: exporters got {shown(exporter)}, needs an exporter with start(source) or "

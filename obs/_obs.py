@@ -11,7 +11,7 @@ from obs._clock import SystemClock
 from obs._context import GcGuard
 from obs._diag import Diag
 from obs._identity import Unique
-from obs._lifecycle import Exporter, Hook, Lifecycle, exit_all
+from obs._lifecycle import Exporter, Hook, Lifecycle, exit_all, on_thread
 from obs._outcome import Classify
 from obs._source import (
     InstanceSource,
@@ -223,10 +223,8 @@ class Obs(Unique):
         return self._lifecycle.flush(timeout)
 
     async def aflush(self, timeout: float | None = None) -> FlushResult:
-        """Do what ``flush`` does, on another thread."""
-        import asyncio  # noqa: PLC0415 - who awaits has paid for it
-
-        return await asyncio.to_thread(self.flush, timeout)
+        """Do what ``flush`` does, on a thread of its own; cancelling does not end that."""
+        return await on_thread(self.flush, timeout)
 
     def close(self, timeout: float | None = None) -> FlushResult:
         """Stop what ``start`` started, by one deadline; what fails is said, not raised.
@@ -242,10 +240,8 @@ class Obs(Unique):
         return self._lifecycle.close(timeout)
 
     async def aclose(self, timeout: float | None = None) -> FlushResult:
-        """Do what ``close`` does, on another thread."""
-        import asyncio  # noqa: PLC0415 - who awaits has paid for it
-
-        return await asyncio.to_thread(self.close, timeout)
+        """Do what ``close`` does, on a thread of its own; cancelling does not end that."""
+        return await on_thread(self.close, timeout)
 
     def counter(
         self,

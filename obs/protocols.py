@@ -552,7 +552,7 @@ class PushExporter(Protocol):
 
     Attributes:
         name: Unique among the exporters of an instance.
-        signals: Of ``metrics``, ``logs``, ``traces``.
+        signals: Of ``metrics``, ``logs``, ``traces``, at least one.
         delivery: How it wants to be driven.
         imports: May be missing. Names of modules that ``encode`` and ``send`` import: they
             are imported when the lane starts. A fork while another thread imports a module

@@ -1,11 +1,12 @@
 """HTTP/1.1 answers for the push exporters: strict, bounded, no I/O of their own.
 
-Not ``http.client``: it takes 6 MiB of headers, any number of interim answers and a body
-that ends too early, and its import costs what the rest of a push exporter does.
+Not ``http.client``: it takes 6 MiB of headers and any number of interim answers, and its
+import costs what the rest of a push exporter does.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 HEAD_BYTES = 64 * 1024
@@ -31,7 +32,7 @@ class Answer(NamedTuple):
         status: 200 to 999.
         headers: By lower-case name; values as latin-1 text, which keeps each byte. A
             header that came twice has both values, joined by ``", "``.
-        body: At most ``answer_bytes`` of it; nothing is unpacked.
+        body: At most ``answer_bytes`` of it, or what came of it; nothing is unpacked.
     """
 
     status: int
@@ -40,7 +41,7 @@ class Answer(NamedTuple):
 
 
 class BadAnswer(ValueError):
-    """What came is no HTTP/1 answer, breaks a bound, or ends too early."""
+    """What came is no HTTP/1 answer, breaks a bound, or ends before its body begins."""
 
 
 class AnswerReader:
@@ -65,11 +66,12 @@ class AnswerReader:
     def read(self) -> Answer:
         """Read the answer; interim ones are skipped.
 
-        Where a body ends too early, only a refusal counts: its status says enough.
+        The status says enough, whatever becomes of the body: a backend that has taken a
+        request would otherwise be sent it again.
 
         Raises:
             BadAnswer: It is none.
-            OSError: ``receive`` raised it.
+            OSError: ``receive`` raised it before the body began.
         """
         minor, status = self._status()
         headers = self._headers()
@@ -79,12 +81,9 @@ class AnswerReader:
         wishes = headers.get("connection", "").lower()
         keep = "close" not in wishes and (minor == 1 or "keep-alive" in wishes)
         body = bytearray()
-        try:
+        is_whole = False
+        with suppress(OSError, BadAnswer):
             is_whole = self._read_body(body, self._parts(status, headers))
-        except (OSError, BadAnswer):
-            if 200 <= status < 300:
-                raise
-            is_whole = False
         self.keep = keep and is_whole and not self._buffer
         return Answer(status, headers, bytes(body))
 
@@ -138,16 +137,13 @@ class AnswerReader:
         while size := self._chunk_size():
             yield from self._exactly(size)
             if self._next_line(CHUNK_LINE_BYTES):
-                text = "a chunk of the answer is longer than it says"
-                raise BadAnswer(text)
+                raise BadAnswer(_BROKEN_BODY)
         self._headers()
 
     def _chunk_size(self) -> int:
-        line = self._next_line(CHUNK_LINE_BYTES)
-        match = _CHUNK.fullmatch(line)
+        match = _CHUNK.fullmatch(self._next_line(CHUNK_LINE_BYTES))
         if match is None:
-            text = f"a chunk of the answer has no size: {line[:40]!r}"
-            raise BadAnswer(text)
+            raise BadAnswer(_BROKEN_BODY)
         return int(match[1], 16)
 
     def _exactly(self, size: int) -> Iterator[bytes]:
@@ -184,6 +180,7 @@ class AnswerReader:
         return bool(data)
 
 
+_BROKEN_BODY = "the body of the answer is malformed"
 _ENDS_EARLY = "the connection was closed before the whole answer came"
 
 
@@ -192,6 +189,5 @@ def _length(text: str) -> int:
     lengths = {part.strip() for part in text.split(",")}
     length = lengths.pop()
     if lengths or not (length.isascii() and length.isdigit() and len(length) < 19):
-        message = f"the answer's Content-Length is {text[:40]!r}"
-        raise BadAnswer(message)
+        raise BadAnswer(_BROKEN_BODY)
     return int(length)

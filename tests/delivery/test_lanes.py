@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import math
 import os
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import pytest
 
@@ -737,9 +739,144 @@ def test_the_async_forms_do_the_same():
             assert (await tel.aflush(5)).delivered == 1
             spans(tel, 2)
             assert (await tel.aclose(5)).delivered == 1
+        assert "obs-flush" not in [thread.name for thread in threading.enumerate()]
 
     asyncio.run(run())
     assert exporter.ids == {1: 1, 2: 1}
+
+
+@pytest.mark.parametrize("name", ["aflush", "aclose"])
+def test_the_async_forms_need_no_thread_of_the_loops_executor(name):
+    exporter = Scripted()
+    tel = instance(exporter)
+    go_on = threading.Event()
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, go_on.wait, 30)
+        try:
+            with tel.start():
+                spans(tel, 1)
+                return await asyncio.wait_for(getattr(tel, name)(5), 10)
+        finally:
+            go_on.set()
+            await busy
+
+    assert asyncio.run(run()).delivered == 1
+
+
+@pytest.mark.parametrize("name", ["aflush", "aclose"])
+def test_the_async_forms_outlive_the_loops_executor(name):
+    tel = instance(Scripted())
+
+    async def run():
+        await asyncio.get_running_loop().shutdown_default_executor()
+        with tel.start():
+            spans(tel, 1)
+            return await getattr(tel, name)(5)
+
+    assert asyncio.run(run()).delivered == 1
+
+
+@pytest.mark.parametrize("name", ["aflush", "aclose"])
+def test_without_a_thread_the_async_forms_are_done_where_they_are(name, monkeypatch):
+    tel = instance(Scripted())
+    real = threading.Thread.start
+
+    def start(thread):
+        if thread.name == "obs-flush":
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    async def run():
+        with tel.start():
+            spans(tel, 1)
+            return await getattr(tel, name)(5)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert asyncio.run(run()).delivered == 1
+
+
+def test_what_a_thread_needs_to_start_is_taken_from_the_timeout(monkeypatch):
+    tel = instance(Scripted())
+    seen = []
+    real = threading.Thread.start
+
+    def start(thread):
+        if thread.name == "obs-flush":
+            time.sleep(0.2)
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(tel, "flush", seen.append)
+    for timeout in (5, 5.0, 0.1, 0, None, True, "5", math.inf, 10**400):
+        asyncio.run(tel.aflush(timeout))
+    assert all(0 < left <= 4.8 for left in seen[:2])
+    assert seen[2:] == [0, 0, None, True, "5", math.inf, 10**400]
+
+
+def test_a_flush_goes_on_when_the_task_that_awaits_it_is_cancelled():
+    exporter = Scripted()
+    tel = instance(exporter)
+    problems = []
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, problem: problems.append(problem))
+        with held(exporter) as (inside, go_on):
+            spans(tel, 1)
+            task = asyncio.create_task(tel.aflush(30))
+            while not inside.is_set():
+                await asyncio.sleep(0.001)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            go_on.set()
+            await asyncio.sleep(0)
+            return await tel.aflush(30)
+
+    with tel.start():
+        asyncio.run(run())
+    assert (exporter.ids, problems) == ({1: 1}, [])
+    eventually(lambda: "obs-flush" not in [it.name for it in threading.enumerate()])
+
+
+def test_a_flush_outlives_the_loop_of_the_task_that_awaits_it(monkeypatch):
+    exporter = Scripted()
+    tel = instance(exporter)
+    raised = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    with tel.start(), held(exporter) as (inside, go_on):
+        spans(tel, 1)
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(tel.aflush(30))
+        while not inside.is_set():
+            loop.run_until_complete(asyncio.sleep(0.001))
+        task.cancel()
+        loop.run_until_complete(asyncio.wait([task]))
+        (thread,) = [it for it in threading.enumerate() if it.name == "obs-flush"]
+        loop.close()
+        go_on.set()
+        thread.join(30)
+        assert not thread.is_alive()
+    assert (exporter.ids, raised) == ({1: 1}, [])
+
+
+def test_what_a_flush_raises_and_sees_is_that_of_who_awaits_it(monkeypatch):
+    tel = instance(Scripted())
+    variable = ContextVar("variable")
+
+    def fail(timeout):
+        raise KeyError(variable.get())
+
+    async def run():
+        variable.set("here")
+        await tel.aflush()
+
+    monkeypatch.setattr(tel, "flush", fail)
+    with pytest.raises(KeyError, match="here"):
+        asyncio.run(run())
 
 
 def test_a_batch_says_who_sends_and_when():

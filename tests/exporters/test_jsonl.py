@@ -303,6 +303,33 @@ def test_while_another_process_rotates_the_lines_go_on_where_they_were(path):
     assert (len(events(f"{path}.1")), events(path)) == (12, ["e0012"])
 
 
+def test_lines_wait_for_another_process_that_moves_the_file(path, monkeypatch):
+    exporter = JsonLinesExporter(path, rotate_bytes=1_024)
+    push(exporter, sized_logs(*range(10)))
+    held = path.open()
+    fcntl.flock(held, fcntl.LOCK_EX)
+
+    def sleep(seconds):
+        path.rename(f"{path}.1")
+        held.close()
+
+    monkeypatch.setattr(_file, "sleep", sleep)
+    push(exporter, sized_logs(10, 11))
+    assert (len(events(f"{path}.1")), events(path)) == (10, ["e0010", "e0011"])
+
+
+def test_lines_wait_once_for_another_process_that_hangs(path, monkeypatch):
+    exporter = JsonLinesExporter(path, rotate_bytes=1_024)
+    push(exporter, sized_logs(*range(10)))
+    monkeypatch.setattr(_file, "_CLAIM_SECONDS", 0.0)
+    with path.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        real, claims = fcntl.flock, []
+        monkeypatch.setattr(fcntl, "flock", lambda *a: (claims.append(a), real(*a)))
+        push(exporter, sized_logs(*range(10, 20)))
+    assert (len(events(path)), len(claims)) == (20, 1)
+
+
 def test_what_another_process_has_just_rotated_is_not_rotated_again(path, monkeypatch):
     exporter = JsonLinesExporter(path, rotate_bytes=1_024)
     push(exporter, sized_logs(*range(10)))

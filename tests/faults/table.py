@@ -15,7 +15,7 @@ MODES = FOUR | {
     "close_after:1": DELIVERED,
     "close_after:3": DELIVERED,
     "drip_head": RETRIED,
-    "drip_body": RETRIED,
+    "drip_body": DELIVERED,
     "stall:60": RETRIED,
     "garbage": RETRIED,
     "302": Fate("http_302"),

@@ -5,7 +5,7 @@ import os
 import select
 from contextlib import suppress
 from stat import S_ISREG
-from time import monotonic, time
+from time import monotonic, sleep, time
 
 _FLAGS = (
     os.O_WRONLY
@@ -15,6 +15,9 @@ _FLAGS = (
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_NOCTTY", 0)
 )
+
+_CLAIM_SECONDS = 0.05
+"""How long to wait for another process that is moving the file; it may be stopped."""
 
 _MOST_SECONDS = 60.0
 """Of one wait: a deadline may be infinite, which ``poll`` does not take."""
@@ -76,9 +79,11 @@ class LineFile:
             while self._written < len(body):
                 self._make_ready()
                 first = body.find(b"\n", self._written) + 1 or len(body)
-                if self._is_due(first - self._written):
-                    self._rotate()
-                self._append(body, self._last(body, first), deadline)
+                is_due = self._is_due(first - self._written)
+                if is_due and not self._rotate(deadline):
+                    self._append(body, len(body), deadline)
+                else:
+                    self._append(body, self._last(body, first), deadline)
         except BlockingIOError:
             raise  # its reader is slow; closing it would tell him that this is the end
         except OSError:
@@ -143,30 +148,36 @@ class LineFile:
         length = self._rotate_seconds
         return length is not None and status.st_mtime // length != time() // length
 
-    def _rotate(self) -> None:
-        if not self._claim():
-            return
+    def _rotate(self, deadline: float) -> bool:
+        """Begin a new file; False where another process does not get done with it."""
+        if not self._claim(min(deadline, monotonic() + _CLAIM_SECONDS)):
+            return False
         if not self._is_in_place():  # another process was faster
             self._make_ready()
-            return
+            return True
         for number in range(self._keep - 1, 0, -1):
             with suppress(FileNotFoundError):
                 os.replace(f"{self.path}.{number}", f"{self.path}.{number + 1}")
         os.replace(self.path, f"{self.path}.1")
         self.close()  # and with it the claim
         self._open()
+        return True
 
-    def _claim(self) -> bool:
+    def _claim(self, deadline: float) -> bool:
         """Lock the file that is to be moved; False while another process does it."""
         import fcntl  # noqa: PLC0415 - not on every platform
 
-        try:
-            fcntl.flock(self._descriptor or 0, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            pass  # a file system without locks
-        return True
+        while True:
+            try:
+                fcntl.flock(self._descriptor or 0, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if monotonic() >= deadline:
+                    return False
+                sleep(0.001)
+            except OSError:
+                return True  # a file system without locks
+            else:
+                return True
 
     def _last(self, body: bytes, first: int) -> int:
         """Give where the lines end that this file has room for; the first goes anyhow."""
