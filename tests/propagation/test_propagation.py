@@ -384,14 +384,46 @@ FOREIGN = [
 @pytest.mark.parametrize(
     ("order", "left"),
     [
-        (("tracecontext",), {"baggage", "b3", "x-b3", "uber", "uberctx"}),
-        (("tracecontext", "baggage"), {"b3", "x-b3", "uber", "uberctx"}),
+        (
+            ("tracecontext",),
+            (
+                "baggage",
+                "b3",
+                "x-b3",
+                "uber",
+                "uberctx",
+            ),
+        ),
+        (
+            ("tracecontext", "baggage"),
+            (
+                "b3",
+                "x-b3",
+                "uber",
+                "uberctx",
+            ),
+        ),
         (
             ("b3", "b3multi"),
-            {"traceparent", "tracestate", "baggage", "uber", "uberctx"},
+            (
+                "traceparent",
+                "tracestate",
+                "baggage",
+                "uber",
+                "uberctx",
+            ),
         ),
-        (("jaeger",), {"traceparent", "tracestate", "baggage", "b3", "x-b3"}),
-        (ALL, set()),
+        (
+            ("jaeger",),
+            (
+                "traceparent",
+                "tracestate",
+                "baggage",
+                "b3",
+                "x-b3",
+            ),
+        ),
+        (ALL, ()),
     ],
     ids=str,
 )
