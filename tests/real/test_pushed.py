@@ -172,7 +172,7 @@ def test_replacing_and_adding(pushgateway):
     assert push("replace", "one") == {"one"}
     assert push("add", "two") == {"one", "two"}
     assert push("replace", "three", last=True) == {"three"}
-    assert {"job": job} not in groups(pushgateway)
+    eventually(lambda: {"job": job} not in groups(pushgateway))
 
 
 def test_a_type_that_another_group_has_otherwise_is_refused_counted_and_said(
