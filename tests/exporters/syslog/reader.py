@@ -5,7 +5,10 @@ import select
 import socket
 import threading
 import time
+from random import SystemRandom
 from typing import NamedTuple
+
+import pytest
 
 HEADER = re.compile(
     rb"<(0|[1-9][0-9]{0,2})>1 "
@@ -74,6 +77,22 @@ def frames(data):
     return found, data
 
 
+def _bind(sock, host, port):
+    """Bind to a port; for 0 to one that no client gets as its own.
+
+    A client that is given the port of a server that has gone talks to itself.
+    """
+    for _ in range(100):
+        try:
+            sock.bind((host, port or SystemRandom().randrange(20_000, 30_000)))
+        except OSError:
+            if port:
+                raise
+        else:
+            return
+    pytest.fail("no port is free")
+
+
 class Server:
     """A syslog server in a block: ``udp``, ``tcp``, ``unix`` or ``unix-stream``.
 
@@ -103,11 +122,15 @@ class Server:
             socket.SOCK_STREAM if is_stream else socket.SOCK_DGRAM,
         )
         if not is_unix:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if is_stream:  # two sockets of datagrams could share a port by it
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.setsockopt(
                 socket.SOL_SOCKET, socket.SO_RCVBUF, 8192 if pause else 4 << 20
             )
-        self.socket.bind(self.path if is_unix else address)
+        if is_unix:
+            self.socket.bind(self.path)
+        else:
+            _bind(self.socket, *address)
         self.address = self.path or f"127.0.0.1:{self.socket.getsockname()[1]}"
         self.stopping, self._stop = socket.socketpair()
         self.threads = []
