@@ -132,7 +132,7 @@ def _structlog() -> Iterator[Case]:
 def _json_logger() -> Iterator[Case]:
     from pythonjsonlogger.orjson import OrjsonFormatter
 
-    null = open(os.devnull, "a")  # noqa: SIM115 - loguru writes to it until the process ends
+    null = open(os.devnull, "a")  # noqa: SIM115 - the handler writes to it until the process ends
     handler = logging.StreamHandler(null)
     handler.setFormatter(OrjsonFormatter("%(levelname)s %(message)s", timestamp=True))
     log = logging.getLogger("benchmarks")

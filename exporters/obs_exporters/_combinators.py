@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, shown, type_name
@@ -308,12 +308,12 @@ def _pattern(exporter: str, keep: Any) -> Callable[[Item], object]:
     return lambda item: matches(_name_of(item))
 
 
-def _texts(keep: object) -> list[str]:
+def _texts(keep: Any) -> list[str]:
     """Give names as a list; an empty one where they are none."""
     if isinstance(keep, str):
         return [keep] if keep else []
     try:
-        texts = list(keep)  # type: ignore[call-overload]  # what cannot be iterated raises the TypeError below
+        texts = list(keep)
     except TypeError:
         return []
     return texts if all(isinstance(it, str) and it for it in texts) else []
@@ -321,8 +321,7 @@ def _texts(keep: object) -> list[str]:
 
 def _renaming(exporter: str, names: Any) -> Callable[[str], str]:
     if callable(names):
-        asked: Any = names
-        return asked  # type: ignore[no-any-return]  # of a callable no more is known
+        return cast("Callable[[str], str]", names)
     if not isinstance(names, Mapping):
         raise wrong_argument(exporter, "names", names, _NAMES_NEED)
     found = dict(names)
@@ -360,5 +359,4 @@ def _pushes(exporter: object) -> bool:
 
 def _wrapped(exporter: E, choice: _Choice) -> E:
     # It has what the other has, through __getattr__, which no type can say.
-    found: Any = (_Push if _pushes(exporter) else _Pull)(exporter, choice)
-    return found  # type: ignore[no-any-return]  # has what E has by __getattr__, unseen by types
+    return cast("E", (_Push if _pushes(exporter) else _Pull)(exporter, choice))

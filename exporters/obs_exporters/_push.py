@@ -1,7 +1,7 @@
 """What push exporters have in common."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from obs._foreign import is_the_hosts
 from obs.errors import DefinitionError, shown
@@ -54,8 +54,8 @@ def check_push(
     if not isinstance(name, str) or not name:
         raise wrong_argument(name, "name", name, "a text")
     for what, value in (("interval", interval), ("timeout", timeout)):
-        is_number = type(value) in (int, float)
-        if not is_number or not 0.01 <= value <= 86_400:  # type: ignore[operator]  # is_number came first, which mypy does not carry over
+        is_number = type(value) is int or type(value) is float
+        if not is_number or not 0.01 <= cast("float", value) <= 86_400:
             raise wrong_argument(name, what, value, "seconds from 0.01 to 86400")
     try:
         found = frozenset([signals] if isinstance(signals, str) else signals)
@@ -110,10 +110,10 @@ def check_resource_tags(exporter: object, names: object) -> tuple[str, ...]:
     Raises:
         DefinitionError: They are no list of names.
     """
-    is_list = isinstance(names, Iterable) and not isinstance(names, str)
-    found: tuple[object, ...] = tuple(names) if is_list else ("",)  # type: ignore[arg-type]  # is_list came first, which mypy does not carry over
-    if all(isinstance(it, str) and it for it in found):
-        return found  # type: ignore[return-value]  # each was found to be text, which mypy does not see
+    if isinstance(names, Iterable) and not isinstance(names, str):
+        found = tuple(names)
+        if all(isinstance(it, str) and it for it in found):
+            return found
     needs = "names of attributes, as ('host.name',)"
     raise wrong_argument(exporter, "resource_tags", names, needs)
 

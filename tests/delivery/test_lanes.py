@@ -270,13 +270,20 @@ def test_a_second_start_goes_on():
     assert exporter.closed == 3
 
 
-def test_who_starts_again_leaves_an_exporter_to_whom_is_stuck_in_it():
-    exporter = Scripted()
-    tel = instance(exporter)
+@contextmanager
+def stuck(tel, exporter):
+    """Start, and have the exporter hang in its first send; give what lets it go on."""
     with held(exporter) as (inside, go_on):
         tel.start()
         spans(tel, 1)
         assert inside.wait(5)
+        yield go_on
+
+
+def test_who_starts_again_leaves_an_exporter_to_whom_is_stuck_in_it():
+    exporter = Scripted()
+    tel = instance(exporter)
+    with stuck(tel, exporter) as go_on:
         for i in (2, 3):
             assert tel.close(0.1).lost == 1
             tel.start()
@@ -301,10 +308,7 @@ def test_who_starts_again_leaves_an_exporter_to_whom_is_stuck_in_it():
 def test_without_threads_too_an_exporter_is_left_to_whom_is_stuck_in_it(monkeypatch):
     exporter = Scripted()
     tel = instance(exporter)
-    with held(exporter) as (inside, go_on):
-        tel.start()
-        spans(tel, 1)
-        assert inside.wait(5)
+    with stuck(tel, exporter) as go_on:
         tel.close(0.1)
         monkeypatch.setattr("obs.delivery._worker.Worker.start", lambda self: None)
         tel.start()
@@ -319,10 +323,7 @@ def test_without_threads_too_an_exporter_is_left_to_whom_is_stuck_in_it(monkeypa
 def test_who_attaches_again_leaves_an_exporter_to_whom_is_stuck_in_it():
     exporter, other = Scripted(), Scripted()
     tel = instance(exporter, shutdown_timeout=0.1)
-    with held(exporter) as (inside, go_on):
-        tel.start()
-        spans(tel, 1)
-        assert inside.wait(5)
+    with stuck(tel, exporter) as go_on:
         tel.detach(exporter)
         tel.attach(exporter)
         spans(tel, 2)
